@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * In-kernel interface of quarry: page blocks, slab caches, kmalloc and vmalloc
+ * from quarry's own pool.
+ *
+ * Every function has the shape of the kernel function of the same name without
+ * the prefix, so that "#define kmalloc quarry_kmalloc" retargets existing code.
+ * Memory must be freed by the function that belongs to the one it came from;
+ * quarry_kfree() and the kernel's kfree() do not know each other's memory.
+ *
+ * Contexts. "Any" means process, softirq and hardirq context, also with
+ * preemption or interrupts off, but not NMI. Whether an allocation may sleep is
+ * said by its gfp argument: GFP_KERNEL may sleep, GFP_NOWAIT and GFP_ATOMIC
+ * never do, and GFP_ATOMIC may use the reserve. A zone modifier is ignored:
+ * the pool holds memory that the kernel can address.
+ */
+#ifndef _LINUX_QUARRY_H
+#define _LINUX_QUARRY_H
+
+#include <linux/gfp_types.h>
+#include <linux/overflow.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+struct page;
+struct quarry_cache;
+
+/* Page blocks */
+
+/**
+ * quarry_alloc_pages() - Allocates 2^@order physically contiguous pages.
+ * @gfp: as for alloc_pages(); __GFP_ZERO clears the block
+ * @order: 0 to 10
+ *
+ * Each page of the block has a reference count of one, as after split_page().
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The first page, aligned to its size; NULL if there is no memory or
+ * @order is too large.
+ */
+struct page *quarry_alloc_pages(gfp_t gfp, unsigned int order);
+
+/**
+ * quarry_alloc_pages_node() - Like quarry_alloc_pages(), from one NUMA node.
+ * @nid: the node, or NUMA_NO_NODE; the nearest node with memory if it has none
+ * @gfp: as for alloc_pages_node(); with __GFP_THISNODE no other node is tried
+ * @order: 0 to 10
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The first page, or NULL.
+ */
+struct page *quarry_alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
+
+/**
+ * quarry_free_pages() - Frees a block.
+ * @page: what the allocation returned, or NULL
+ * @order: the same order
+ *
+ * A block that is not live, not quarry's, or of another order is reported and
+ * left alone.
+ *
+ * Context: Any.
+ */
+void quarry_free_pages(struct page *page, unsigned int order);
+
+/**
+ * quarry_alloc_pages_bulk() - Allocates single pages into an array.
+ * @gfp: as for alloc_pages()
+ * @nr: length of @pages
+ * @pages: receives the pages, from its start
+ *
+ * Context: Any, as @gfp allows.
+ * Return: Number of pages allocated, at most @nr.
+ */
+unsigned long quarry_alloc_pages_bulk(gfp_t gfp, unsigned long nr, struct page **pages);
+
+/**
+ * quarry_free_pages_bulk() - Frees single pages.
+ * @nr: length of @pages
+ * @pages: pages of order 0
+ *
+ * Context: Any.
+ */
+void quarry_free_pages_bulk(unsigned long nr, struct page **pages);
+
+/* Slab caches */
+
+/* Flags of quarry_cache_create(). */
+#define QUARRY_CACHE_HWALIGN	(1UL << 0)	/* align objects to cache lines */
+
+/**
+ * quarry_cache_create() - Creates a cache of equal objects.
+ * @name: shown in the stats; copied, at most 31 bytes
+ * @size: bytes of an object, 1 to 8192
+ * @align: alignment, a power of two up to the page size, or 0 for 8 bytes
+ * @flags: QUARRY_CACHE_*
+ * @ctor: called once for each object when its slab is made, or NULL. With a
+ *	constructor, objects keep their contents from free to allocation, and
+ *	must be freed in the state that @ctor leaves
+ *
+ * Caches are never merged.
+ *
+ * Context: Process context. May sleep.
+ * Return: The cache, or NULL for an argument out of range or no memory.
+ */
+struct quarry_cache *quarry_cache_create(const char *name, unsigned int size, unsigned int align,
+					 unsigned long flags, void (*ctor)(void *));
+
+/**
+ * quarry_cache_destroy() - Ends a cache and gives its memory back to the pool.
+ * @c: the cache, or NULL
+ *
+ * Context: Process context. May sleep.
+ * Return: 0, or -EBUSY if objects are live: the cache then stays as it is, and
+ * what is live is reported.
+ */
+int quarry_cache_destroy(struct quarry_cache *c);
+
+/**
+ * quarry_cache_alloc() - Allocates an object.
+ * @c: the cache
+ * @gfp: as for kmem_cache_alloc(); __GFP_ZERO is not for caches with a
+ *	constructor and is ignored there
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The object, or NULL.
+ */
+void *quarry_cache_alloc(struct quarry_cache *c, gfp_t gfp);
+
+/**
+ * quarry_cache_free() - Frees an object.
+ * @c: the cache that it came from
+ * @obj: the object, or NULL
+ *
+ * An object that is not live, or not of @c, is reported and left alone.
+ *
+ * Context: Any.
+ */
+void quarry_cache_free(struct quarry_cache *c, void *obj);
+
+/**
+ * quarry_cache_alloc_bulk() - Allocates objects into an array.
+ * @c: the cache
+ * @gfp: as for quarry_cache_alloc()
+ * @nr: length of @objs
+ * @objs: receives the objects
+ *
+ * Context: Any, as @gfp allows.
+ * Return: @nr, or 0 with nothing allocated.
+ */
+int quarry_cache_alloc_bulk(struct quarry_cache *c, gfp_t gfp, size_t nr, void **objs);
+
+/**
+ * quarry_cache_free_bulk() - Frees objects.
+ * @c: the cache that they came from
+ * @nr: length of @objs
+ * @objs: the objects
+ *
+ * Context: Any.
+ */
+void quarry_cache_free_bulk(struct quarry_cache *c, size_t nr, void **objs);
+
+/**
+ * quarry_cache_shrink() - Gives empty slabs and cached objects back to the pool.
+ * @c: the cache
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 if the cache holds no slab any more, 1 otherwise.
+ */
+int quarry_cache_shrink(struct quarry_cache *c);
+
+/* kmalloc */
+
+/**
+ * quarry_kmalloc() - Allocates physically contiguous memory.
+ * @size: bytes, up to 4 MiB with 4 KiB pages; 0 gives ZERO_SIZE_PTR
+ * @gfp: as for kmalloc()
+ *
+ * Aligned to 8 bytes; to its size if that is a power of two.
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The memory, or NULL.
+ */
+void *quarry_kmalloc(size_t size, gfp_t gfp);
+
+/**
+ * quarry_kmalloc_node() - Like quarry_kmalloc(), from one NUMA node.
+ * @size: bytes
+ * @gfp: as for kmalloc_node()
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The memory, or NULL.
+ */
+void *quarry_kmalloc_node(size_t size, gfp_t gfp, int node);
+
+/**
+ * quarry_krealloc() - Changes the size of an allocation.
+ * @p: what quarry_kmalloc() or quarry_krealloc() returned, or NULL
+ * @size: new size in bytes; 0 frees @p and gives ZERO_SIZE_PTR
+ * @gfp: as for krealloc(). With __GFP_ZERO, bytes beyond the old usable size
+ *	are zero
+ *
+ * Stays in place where the class has room. Contents are kept up to the smaller
+ * of both sizes. On failure @p stays valid.
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The memory, or NULL.
+ */
+void *quarry_krealloc(const void *p, size_t size, gfp_t gfp);
+
+/**
+ * quarry_kfree() - Frees memory of quarry_kmalloc() and its variants.
+ * @p: the memory, NULL or ZERO_SIZE_PTR
+ *
+ * A pointer that is not quarry's, not live, or not the start of an allocation
+ * is reported and left alone.
+ *
+ * Context: Any.
+ */
+void quarry_kfree(const void *p);
+
+/**
+ * quarry_kfree_sensitive() - Clears memory, then frees it.
+ * @p: as for quarry_kfree()
+ *
+ * Context: Any.
+ */
+void quarry_kfree_sensitive(const void *p);
+
+/**
+ * quarry_ksize() - Returns the usable size of an allocation.
+ * @p: memory of quarry_kmalloc(), NULL or ZERO_SIZE_PTR
+ *
+ * Context: Any.
+ * Return: Bytes; 0 for NULL, ZERO_SIZE_PTR and what is not quarry's.
+ */
+size_t quarry_ksize(const void *p);
+
+static inline void *quarry_kzalloc(size_t size, gfp_t gfp)
+{
+	return quarry_kmalloc(size, gfp | __GFP_ZERO);
+}
+
+static inline void *quarry_kmalloc_array(size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return quarry_kmalloc(bytes, gfp);
+}
+
+static inline void *quarry_kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return quarry_kmalloc_array(n, size, gfp | __GFP_ZERO);
+}
+
+/* vmalloc */
+
+/**
+ * quarry_vmalloc() - Allocates virtually contiguous memory from single pages.
+ * @size: bytes, not 0; rounded up to whole pages
+ *
+ * An unmapped guard page follows the area.
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, aligned to a page, or NULL.
+ */
+void *quarry_vmalloc(unsigned long size);
+
+/**
+ * quarry_vmalloc_node() - Like quarry_vmalloc(), from one NUMA node.
+ * @size: bytes
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, or NULL.
+ */
+void *quarry_vmalloc_node(unsigned long size, int node);
+
+/**
+ * quarry_vzalloc() - Like quarry_vmalloc(), cleared.
+ * @size: bytes
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, or NULL.
+ */
+void *quarry_vzalloc(unsigned long size);
+
+/**
+ * quarry_vrealloc() - Changes the size of an area.
+ * @p: what quarry_vmalloc() or its variants returned, or NULL
+ * @size: new size in bytes; 0 frees @p and gives NULL
+ * @gfp: GFP_KERNEL, with __GFP_ZERO to have new bytes zero
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, or NULL with @p unchanged.
+ */
+void *quarry_vrealloc(const void *p, size_t size, gfp_t gfp);
+
+/**
+ * quarry_vfree() - Frees memory of quarry_vmalloc() and its variants.
+ * @p: the memory, or NULL
+ *
+ * Context: Process context. May sleep.
+ */
+void quarry_vfree(const void *p);
+
+/**
+ * quarry_vmalloc_to_page() - Returns the page behind an address in an area.
+ * @p: any address in a live area
+ *
+ * Context: Any.
+ * Return: The page, or NULL if @p lies in no area of quarry's.
+ */
+struct page *quarry_vmalloc_to_page(const void *p);
+
+/* kvmalloc: contiguous if it can be had, mapped otherwise */
+
+/**
+ * quarry_kvmalloc() - Allocates contiguous memory, or an area if there is none.
+ * @size: bytes
+ * @gfp: as for kvmalloc(); without __GFP_DIRECT_RECLAIM only contiguous memory
+ *	is tried
+ *
+ * Context: Process context for large sizes; any, as @gfp allows, otherwise.
+ * Return: The memory, or NULL.
+ */
+void *quarry_kvmalloc(size_t size, gfp_t gfp);
+
+/**
+ * quarry_kvrealloc() - Changes the size of kvmalloc memory.
+ * @p: memory of quarry_kvmalloc() or quarry_kvrealloc(), or NULL
+ * @size: new size
+ * @gfp: as for quarry_kvmalloc()
+ *
+ * Context: As quarry_kvmalloc().
+ * Return: The memory, or NULL with @p unchanged.
+ */
+void *quarry_kvrealloc(const void *p, size_t size, gfp_t gfp);
+
+/**
+ * quarry_kvfree() - Frees memory of quarry_kvmalloc().
+ * @p: the memory, or NULL
+ *
+ * Context: Process context if the memory is an area, any otherwise.
+ */
+void quarry_kvfree(const void *p);
+
+static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
+{
+	return quarry_kvmalloc(size, gfp | __GFP_ZERO);
+}
+
+/* The whole module */
+
+/**
+ * quarry_shrink() - Gives all free memory back to the kernel.
+ *
+ * Context: Process context. May sleep.
+ * Return: Pages given back.
+ */
+unsigned long quarry_shrink(void);
+
+/**
+ * quarry_validate() - Checks the invariants of every structure.
+ *
+ * Context: Process context. May sleep.
+ * Return: Number of violations found; each is reported in the kernel log.
+ */
+unsigned long quarry_validate(void);
+
+#endif /* _LINUX_QUARRY_H */
