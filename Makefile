@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Without KDIR, everything runs in the toolchain root for the kernels in the cache. With KDIR=..., the plain conventions of an
+# out-of-tree module: a build in place for that kernel.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+nproc := $(shell nproc)
+shared := $(wildcard $(CURDIR)/../shared)
+toolbox := scripts/toolbox $(if $(shared),--share $(shared))
+cargo := $(toolbox) cargo
+target := x86_64-unknown-linux-gnu
+
+# kbuild KERNEL TARGET: the module for one of the kernels in the cache, in a directory of its own.
+kbuild = $(toolbox) make --no-print-directory -C "$$(scripts/kdir $(1))" M=$(CURDIR) MO=$(CURDIR)/build/$(1) -j$(nproc) \
+	$(if $(filter debug,$(1)),LLVM=1) KBUILD_EXTRA_SYMBOLS= $(2)
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | column -ts $$'\t'
+
+.PHONY: run
+run: setup modules tools ## boot the stock kernel in QEMU, load quarry, replay, stress, show its stats, unload
+	@scripts/demo
+
+.PHONY: check
+check: ## all tests, on the host and in guests with both kernels
+	@scripts/check
+
+.PHONY: doctor
+doctor: ## say what of all this would work here, and what to do about the rest; changes nothing
+	@scripts/doctor
+
+.PHONY: setup
+setup: ## toolchain root, stock kernel
+	@scripts/setup stock
+
+.PHONY: kdir
+kdir: ## print the build directory of the stock kernel, as seen inside the toolchain root
+	@scripts/kdir stock
+
+ifdef KDIR
+
+.PHONY: modules modules_install clean clippy rust-analyzer
+modules modules_install rust-analyzer:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+clippy:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) CLIPPY=1 modules
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -rf build
+
+else
+
+.PHONY: modules
+modules: in-place ## build/stock/quarry.ko; with KDIR=...: quarry.ko in place, for that kernel
+	@mkdir -p build/stock
+	@$(call kbuild,stock,modules)
+
+.PHONY: modules-debug
+modules-debug: in-place ## build/debug/quarry.ko, for the debug kernel
+	@mkdir -p build/debug
+	@$(call kbuild,debug,modules)
+
+.PHONY: modules_install
+modules_install: modules ## install below INSTALL_MOD_PATH; with KDIR=...: for that kernel
+	@$(if $(INSTALL_MOD_PATH),,$(error modules_install: set INSTALL_MOD_PATH, or KDIR for the kernel that runs here))
+	@mkdir -p $(INSTALL_MOD_PATH)
+	@install -D -m 644 build/stock/quarry.ko "$(INSTALL_MOD_PATH)/lib/modules/$$(cat "$$(scripts/kdir stock)/include/config/kernel.release")/updates/quarry.ko"
+
+.PHONY: clippy
+clippy: in-place ## the kernel's lints on the module, cargo's on the tools; a warning is an error
+	@mkdir -p build/clippy && rm -f build/clippy/rust/*.o
+	@$(subst build/stock,build/clippy,$(call kbuild,stock,CLIPPY=1 W=1e modules))
+	@$(if $(wildcard tools/Cargo.toml),$(cargo) clippy --manifest-path tools/Cargo.toml --workspace --all-targets -- -D warnings)
+
+.PHONY: rust-analyzer
+rust-analyzer: in-place ## rust-project.json for editors
+	@mkdir -p build/stock
+	@$(call kbuild,stock,rust-analyzer)
+	@cp build/stock/rust-project.json .
+
+.PHONY: clean
+clean: ## remove what was built here; the cache stays
+	@rm -rf build rust-project.json
+	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name '*.d' -o -name 'Module.symvers' -o -name modules.order -o -name bindings_generated.rs \) -type f -exec rm -f {} +
+
+# Make would take objects of a build in place for those of the build directories.
+.PHONY: in-place
+in-place:
+	@if [ -e rust/quarry.o ]; then echo "quarry: there is a build in place (KDIR=...); run make clean first" >&2; exit 1; fi
+
+endif
+
+rust_files = $(shell find rust tools samples -name '*.rs' ! -name '*_generated.rs' ! -path '*/target/*' 2>/dev/null)
+
+.PHONY: rustfmt
+rustfmt: ## format every Rust file
+	@$(toolbox) rustfmt --config-path .rustfmt.toml $(rust_files)
+
+.PHONY: rustfmtcheck
+rustfmtcheck: ## say which Rust files are not formatted
+	@$(toolbox) rustfmt --config-path .rustfmt.toml --check $(rust_files)
+
+.PHONY: tools
+tools: ## build/bin/quarry, the command line, as one static binary
+	@CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+		$(cargo) build --release --target $(target) --manifest-path tools/Cargo.toml
+	@install -D build/cargo/$(target)/release/quarry build/bin/quarry
+
+.PHONY: host-test
+host-test: ## the tests that need no kernel
+	@$(cargo) test --workspace --manifest-path tools/Cargo.toml
+
+.PHONY: guest-test
+guest-test: ## the tests in guests, of tests/guest/matrix; ONLY=NAME for those whose name matches
+	@scripts/guest-tests $(ONLY)
