@@ -36,7 +36,7 @@ tick() {
 
 # step NAME CMD...: runs CMD as one numbered step. Its output goes to a log in the cache, the end of which is shown when CMD fails.
 step() {
-	local name=$1 head log t0=$SECONDS ticker= rc=0
+	local name=$1 head log t0=$SECONDS ticker='' rc=0
 	shift
 	step_at=$((step_at + 1))
 	head=$(printf '[%2d/%d] %s' "$step_at" "$nr_steps" "$name")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # The kernels: Debian's own, with what its packages leave out built again from their source, and a debug kernel of that source.
 
 # shellcheck source=scripts/kernel.lock
@@ -61,7 +61,7 @@ choose_kernel() {
 }
 
 download_kernel() {
-	cd "$1"
+	cd "$1" || return
 	sed "s/\$/=$(kernel_version)/" "$KERNEL_CHOICE.packages" | xargs "$QUARRY_TREE/scripts/toolbox" apt-get -o APT::Sandbox::User=root download
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2016
 # The toolchain root: a small Debian in the cache with the very compiler, rustc and bindgen that Debian built its kernel with.
 
 TOOLCHAIN_SUITE=trixie
