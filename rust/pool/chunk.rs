@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The free pages of one chunk.
+//!
+//! One bit a page. A free block of order *k* is an aligned run of 2^*k* set bits that is not part
+//! of a larger one; two free buddies are one free block of the next order as soon as both sets of
+//! bits are set, so no merge can be forgotten. The bit-parallel search for aligned runs is that of
+//! LLFree (Wrenger et al., USENIX ATC 2023), with 64 pages a word.
+//!
+//! Small blocks are taken from the fuller half of the chunk first, and there from the word whose
+//! largest run is the smallest that fits: a half is 2 MiB with 4 KiB pages, which is what is worth
+//! keeping whole.
+//!
+//! # Laws
+//!
+//! - `free[h]` is the number of set bits in half `h`.
+//! - `runs[w]` describes word `w`, and `largest` the whole bitmap.
+//! - `free[0] + free[1] <= present`.
+
+use super::{
+    Order,
+    NR_ORDERS, //
+};
+use crate::bins::{
+    Link,
+    Linked, //
+};
+
+/// Pages of a chunk.
+pub(crate) const FRAMES: usize = 1024;
+
+const WORD: usize = 64;
+const WORDS: usize = FRAMES / WORD;
+const HALF_WORDS: usize = WORDS / 2;
+const HALF: usize = FRAMES / 2;
+/// Largest order within one word.
+const WORD_ORDER: usize = 6;
+
+/// Bits at multiples of 2^order, for orders within a word.
+const ALIGNED: [u64; WORD_ORDER + 1] = [
+    !0,
+    0x5555_5555_5555_5555,
+    0x1111_1111_1111_1111,
+    0x0101_0101_0101_0101,
+    0x0001_0001_0001_0001,
+    0x0000_0001_0000_0001,
+    1,
+];
+
+/// A law that does not hold, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation(pub(crate) &'static str);
+
+/// The bitmap of a chunk and what is derived from it.
+pub(crate) struct Chunk<Id> {
+    link: Link<Id>,
+    bits: [u64; WORDS],
+    /// Largest order in each word, plus one; 0 for a word without free pages.
+    runs: [u8; WORDS],
+    /// Largest order in the chunk, plus one; 0 for a chunk without free pages.
+    largest: u8,
+    /// Whether `largest` and the chunk's place in the zone are out of date.
+    stale: bool,
+    free: [u16; 2],
+    present: u16,
+    /// In which lists of the zone the chunk is: row and level.
+    pub(super) place: Option<(u8, u8)>,
+}
+
+impl<Id> Linked<Id> for Chunk<Id> {
+    fn link(&self) -> &Link<Id> {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link<Id> {
+        &mut self.link
+    }
+}
+
+/// Returns the aligned starts of free runs of 2^`order` pages in a word, `order <= 6`.
+#[inline(always)]
+const fn starts(word: u64, order: usize) -> u64 {
+    let mut runs = word;
+    let mut i = 0;
+    while i < order {
+        runs &= runs >> (1 << i);
+        i += 1;
+    }
+    runs & ALIGNED[if order <= WORD_ORDER { order } else { WORD_ORDER }]
+}
+
+/// Returns the largest order in a word plus one, or 0.
+#[inline]
+const fn run(word: u64) -> u8 {
+    if word == 0 {
+        return 0;
+    }
+    if word == !0 {
+        return 7;
+    }
+    let mut order = 1;
+    let mut runs = word & (word >> 1) & ALIGNED[1];
+    while runs != 0 {
+        runs = runs & (runs >> (1 << order)) & ALIGNED[order + 1];
+        order += 1;
+    }
+    // CAST: At most `WORD_ORDER`.
+    order as u8
+}
+
+/// Returns the bits of the words that a block of `order >= 6` covers.
+const fn word_mask(order: usize) -> u16 {
+    // CAST: At most 16 bits.
+    ((1u32 << (1 << (order - WORD_ORDER))) - 1) as u16
+}
+
+impl<Id> Chunk<Id> {
+    /// Returns a chunk without pages.
+    pub(crate) const fn new() -> Self {
+        Self {
+            link: Link::new(),
+            bits: [0; WORDS],
+            runs: [0; WORDS],
+            largest: 0,
+            stale: false,
+            free: [0; 2],
+            present: 0,
+            place: None,
+        }
+    }
+
+    /// Returns the number of free pages.
+    #[inline]
+    pub(crate) fn nr_free(&self) -> usize {
+        usize::from(self.free[0]) + usize::from(self.free[1])
+    }
+
+    /// Returns the number of pages that the chunk has, free or not.
+    pub(crate) fn nr_present(&self) -> usize {
+        self.present.into()
+    }
+
+    /// Returns whether all pages that the chunk has are free.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.nr_free() == self.nr_present()
+    }
+
+    /// Returns whether the page is free.
+    pub(crate) fn is_free(&self, frame: usize) -> bool {
+        self.bits[(frame / WORD) % WORDS] & (1 << (frame % WORD)) != 0
+    }
+
+    /// Adds pages that the chunk did not have, as free ones.
+    pub(crate) fn add(&mut self, frame: usize, order: Order) {
+        // CAST: At most `FRAMES`.
+        self.present = self.present.wrapping_add(order.pages() as u16);
+        self.put(frame, order);
+    }
+
+    /// Takes all pages out of a whole chunk.
+    pub(crate) fn clear(&mut self) {
+        *self = Self {
+            link: core::mem::replace(&mut self.link, Link::new()),
+            ..Self::new()
+        };
+    }
+
+    /// Marks a block free. Returns whether the chunk's place in its zone was up to date before.
+    ///
+    /// The block must be aligned to its size, lie in the chunk, and not be free.
+    #[inline]
+    pub(crate) fn put(&mut self, frame: usize, order: Order) -> bool {
+        let first = (frame / WORD) % WORDS;
+        // CAST: At most `FRAMES`.
+        let pages = order.pages() as u16;
+        if order.index() <= WORD_ORDER {
+            let mask = (!0u64 >> (WORD - order.pages())) << (frame % WORD);
+            debug_assert_eq!(self.bits[first] & mask, 0, "the block is free already");
+            self.bits[first] |= mask;
+            self.runs[first] = run(self.bits[first]);
+            let half = first / HALF_WORDS;
+            self.free[half] = self.free[half].wrapping_add(pages);
+        } else {
+            let words = order.pages() / WORD;
+            for word in self.bits.iter_mut().skip(first).take(words) {
+                debug_assert_eq!(*word, 0, "the block is free already");
+                *word = !0;
+            }
+            for runs in self.runs.iter_mut().skip(first).take(words) {
+                *runs = 7;
+            }
+            self.recount();
+        }
+        !core::mem::replace(&mut self.stale, true)
+    }
+
+    /// Takes up to `max` blocks and passes the first page of each to `emit`.
+    pub(crate) fn take(&mut self, order: Order, max: usize, mut emit: impl FnMut(usize)) -> usize {
+        let mut taken = 0;
+        while taken < max {
+            let got = if order.index() <= WORD_ORDER {
+                match self.best_word(order) {
+                    Some(word) => self.take_in_word(word, order, max - taken, &mut emit),
+                    None => 0,
+                }
+            } else {
+                self.take_words(order, &mut emit)
+            };
+            if got == 0 {
+                break;
+            }
+            taken = taken.wrapping_add(got);
+            self.stale = true;
+        }
+        taken
+    }
+
+    /// Returns the halves, the fuller one first; a half without free pages comes last.
+    fn halves(&self) -> [usize; 2] {
+        // A half without free pages wraps to the largest number.
+        if self.free[1].wrapping_sub(1) < self.free[0].wrapping_sub(1) {
+            [1, 0]
+        } else {
+            [0, 1]
+        }
+    }
+
+    /// Returns the word to take a block of `order <= 6` from.
+    fn best_word(&self, order: Order) -> Option<usize> {
+        // CAST: At most 7.
+        let need = order.get() as u8 + 1;
+        for half in self.halves() {
+            let mut best = (u8::MAX, 0);
+            for word in half * HALF_WORDS..(half + 1) * HALF_WORDS {
+                let run = self.runs[word % WORDS];
+                if run >= need && run < best.0 {
+                    best = (run, word);
+                }
+            }
+            if best.0 != u8::MAX {
+                return Some(best.1);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn take_in_word(
+        &mut self,
+        word: usize,
+        order: Order,
+        max: usize,
+        emit: &mut impl FnMut(usize),
+    ) -> usize {
+        let word = word % WORDS;
+        let mut bits = self.bits[word];
+        let mut runs = starts(bits, order.index());
+        let mask = !0u64 >> (WORD - order.pages());
+        let mut taken = 0;
+        while runs != 0 && taken < max {
+            // CAST: Below 64.
+            let bit = runs.trailing_zeros() as usize;
+            runs &= runs.wrapping_sub(1);
+            bits &= !(mask << bit);
+            emit(word * WORD + bit);
+            taken += 1;
+        }
+        self.bits[word] = bits;
+        self.runs[word] = run(bits);
+        let half = word / HALF_WORDS;
+        // CAST: At most 64 pages.
+        self.free[half] = self.free[half].wrapping_sub((taken << order.index()) as u16);
+        taken
+    }
+
+    /// Takes one block of `order > 6`.
+    fn take_words(&mut self, order: Order, emit: &mut impl FnMut(usize)) -> usize {
+        let full = self.full_words();
+        let words = order.pages() / WORD;
+        let mask = word_mask(order.index());
+        let fits = |first: &usize| (full >> first) & mask == mask;
+        let found = if words > HALF_WORDS {
+            Some(0).filter(fits)
+        } else {
+            let [near, far] = self.halves();
+            let in_half = |half: usize| {
+                (half * HALF_WORDS..(half + 1) * HALF_WORDS)
+                    .step_by(words)
+                    .find(fits)
+            };
+            in_half(near).or_else(|| in_half(far))
+        };
+        let Some(first) = found else {
+            return 0;
+        };
+        for word in first..first + words {
+            self.bits[word % WORDS] = 0;
+            self.runs[word % WORDS] = 0;
+        }
+        self.recount();
+        emit(first * WORD);
+        1
+    }
+
+    fn recount(&mut self) {
+        for (half, words) in self.free.iter_mut().zip(self.bits.chunks(HALF_WORDS)) {
+            // CAST: At most `HALF`.
+            *half = words.iter().map(|word| word.count_ones()).sum::<u32>() as u16;
+        }
+    }
+
+    /// Returns which words have all their pages free, one bit a word.
+    fn full_words(&self) -> u16 {
+        self.runs.iter().rev().fold(0, |full, &run| (full << 1) | u16::from(run == 7))
+    }
+
+    /// Brings `largest` up to date.
+    pub(super) fn refresh(&mut self) {
+        self.stale = false;
+        let most = self.runs.iter().copied().fold(0, u8::max);
+        self.largest = if most < 7 {
+            most
+        } else {
+            let full = self.full_words();
+            let two = full & (full >> 1) & 0x5555;
+            let four = two & (two >> 2) & 0x1111;
+            let eight = four & (four >> 4) & 0x0101;
+            if full == !0 {
+                11
+            } else if eight != 0 {
+                10
+            } else if four != 0 {
+                9
+            } else if two != 0 {
+                8
+            } else {
+                7
+            }
+        };
+    }
+
+    /// Returns whether [`Chunk::refresh`] is due.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Returns the largest order that can be taken.
+    pub(crate) fn largest(&self) -> Option<Order> {
+        Order::new(u32::from(self.largest).wrapping_sub(1))
+    }
+
+    /// Returns the free pages of the fuller half that has any, or 0.
+    pub(super) fn tightness(&self) -> usize {
+        self.free[self.halves()[0]].into()
+    }
+
+    /// Adds the number of free blocks of each order to `counts`, each page counted once.
+    pub(crate) fn count_blocks(&self, counts: &mut [u64; NR_ORDERS]) {
+        let mut full = self.full_words();
+        for order in (WORD_ORDER..NR_ORDERS).rev() {
+            let words = 1usize << (order - WORD_ORDER);
+            let mask = word_mask(order);
+            for first in (0..WORDS).step_by(words) {
+                if (full >> first) & mask == mask {
+                    full &= !(mask << first);
+                    counts[order] = counts[order].wrapping_add(1);
+                }
+            }
+        }
+        for &word in self.bits.iter().filter(|&&word| word != !0) {
+            let mut bits = word;
+            for order in (0..WORD_ORDER).rev() {
+                let found = starts(bits, order);
+                counts[order] = counts[order].wrapping_add(found.count_ones().into());
+                // Each start stands for a run: widen it to all its bits and take them out.
+                let mut covered = found;
+                for i in 0..order {
+                    covered |= covered << (1 << i);
+                }
+                bits &= !covered;
+            }
+        }
+    }
+
+    /// Checks the laws of the chunk.
+    pub(crate) fn validate(&self) -> Result<(), Violation> {
+        for (word, &bits) in self.bits.iter().enumerate() {
+            if self.runs[word] != run(bits) {
+                return Err(Violation("chunk: largest run of a word is wrong"));
+            }
+        }
+        for (half, words) in self.free.iter().zip(self.bits.chunks(HALF_WORDS)) {
+            if u32::from(*half) != words.iter().map(|word| word.count_ones()).sum::<u32>() {
+                return Err(Violation("chunk: free pages of a half miscounted"));
+            }
+        }
+        if self.nr_free() > self.nr_present() {
+            return Err(Violation("chunk: more pages free than present"));
+        }
+        if !self.stale {
+            let mut counts = [0; NR_ORDERS];
+            self.count_blocks(&mut counts);
+            let largest = counts.iter().rposition(|&count| count != 0);
+            if largest != self.largest().map(Order::index) {
+                return Err(Violation("chunk: largest order is wrong"));
+            }
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(HALF == 1 << 9);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Chunk<usize> {
+        let mut chunk = Chunk::new();
+        chunk.add(0, Order::MAX);
+        chunk.refresh();
+        chunk
+    }
+
+    fn order(order: u32) -> Order {
+        Order::new(order).unwrap()
+    }
+
+    fn take_one(chunk: &mut Chunk<usize>, order: Order) -> Option<usize> {
+        let mut at = None;
+        chunk.take(order, 1, |frame| at = Some(frame));
+        chunk.refresh();
+        chunk.validate().unwrap();
+        at
+    }
+
+    #[test]
+    fn blocks_of_every_order_are_aligned_and_disjoint() {
+        for o in 0..11 {
+            let mut chunk = full();
+            let mut seen = Vec::new();
+            let n = chunk.take(order(o), usize::MAX, |frame| seen.push(frame));
+            assert_eq!(n, FRAMES >> o);
+            seen.sort_unstable();
+            assert!(seen.iter().enumerate().all(|(i, &frame)| frame == i << o));
+            assert_eq!(chunk.nr_free(), 0);
+        }
+    }
+
+    #[test]
+    fn buddies_merge_up_to_the_whole_chunk() {
+        let mut chunk = full();
+        let mut pages = Vec::new();
+        chunk.take(Order::ZERO, usize::MAX, |frame| pages.push(frame));
+        for (i, &frame) in pages.iter().rev().enumerate() {
+            chunk.put(frame, Order::ZERO);
+            chunk.refresh();
+            chunk.validate().unwrap();
+            let expected = usize::BITS - 1 - (i + 1).leading_zeros();
+            // Freed from the top down, the largest run is the largest power of two below.
+            assert_eq!(chunk.largest(), Order::new(expected));
+        }
+        assert!(chunk.is_whole());
+    }
+
+    #[test]
+    fn adjacent_pages_that_are_not_buddies_stay_apart() {
+        let mut chunk = full();
+        chunk.take(Order::ZERO, usize::MAX, |_| ());
+        chunk.put(1, Order::ZERO);
+        chunk.put(2, Order::ZERO);
+        chunk.refresh();
+        assert_eq!(chunk.largest(), Some(Order::ZERO));
+        assert_eq!(take_one(&mut chunk, order(1)), None);
+    }
+
+    #[test]
+    fn small_blocks_leave_the_free_half_whole() {
+        let mut chunk = full();
+        let first = take_one(&mut chunk, Order::ZERO).unwrap() / HALF;
+        for _ in 1..HALF {
+            assert_eq!(take_one(&mut chunk, Order::ZERO).unwrap() / HALF, first);
+        }
+        assert_eq!(chunk.largest(), Some(order(9)));
+    }
+
+    #[test]
+    fn counts_each_free_page_once() {
+        let mut chunk = full();
+        for o in [0, 3, 5, 7, 1, 8] {
+            take_one(&mut chunk, order(o)).unwrap();
+            let mut counts = [0; NR_ORDERS];
+            chunk.count_blocks(&mut counts);
+            let pages: u64 = counts.iter().enumerate().map(|(o, n)| n << o).sum();
+            assert_eq!(pages, chunk.nr_free() as u64);
+        }
+    }
+
+    #[test]
+    fn a_chunk_may_have_only_some_of_its_pages() {
+        let mut chunk = Chunk::<usize>::new();
+        chunk.add(512, order(8));
+        chunk.refresh();
+        assert_eq!(chunk.largest(), Some(order(8)));
+        assert!(chunk.is_whole());
+        assert_eq!(take_one(&mut chunk, order(8)), Some(512));
+        assert_eq!(take_one(&mut chunk, Order::ZERO), None);
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The slabs of one cache on one node, the fullest first.
+//!
+//! Slabs with free and used objects are sorted into eight lists by the share of their objects that
+//! is free. Slabs without free objects are in no list. Slabs without used objects are kept apart, so
+//! that they are used last and can be given back.
+//!
+//! # Laws
+//!
+//! - A slab is listed exactly if it has a free object.
+//! - `empty` counts the slabs in the list of wholly free ones, `slabs` all slabs, `free` the free
+//!   objects of all slabs.
+
+use crate::{
+    bins::{
+        Arena,
+        List, //
+    },
+    pool::Violation, //
+};
+
+const LEVELS: usize = 8;
+/// Index of the list of slabs without used objects.
+const EMPTY: usize = LEVELS;
+
+/// What [`Partial`] needs to know about a slab.
+pub(crate) trait Listed {
+    /// Returns the number of free objects.
+    fn free(&self) -> u32;
+    /// Returns in which list the slab is.
+    fn place(&self) -> Option<u8>;
+    /// Says in which list the slab is now.
+    fn set_place(&mut self, place: Option<u8>);
+}
+
+/// What a change to a slab means for its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The slab has used objects.
+    Used,
+    /// The slab has no used object any more.
+    Emptied,
+}
+
+/// The slabs of one cache on one node.
+pub(crate) struct Partial<A: Arena> {
+    arena: A,
+    lists: [List<A::Id>; LEVELS + 1],
+    mask: u32,
+    objects: u32,
+    slabs: usize,
+    empty: usize,
+    free: usize,
+}
+
+impl<A> Partial<A>
+where
+    A: Arena,
+    A::Node: Listed,
+{
+    /// Returns an empty set of slabs that have `objects` objects each.
+    pub(crate) fn new(arena: A, objects: u32) -> Self {
+        Self {
+            arena,
+            lists: [List::new(); LEVELS + 1],
+            mask: 0,
+            objects,
+            slabs: 0,
+            empty: 0,
+            free: 0,
+        }
+    }
+
+    /// Returns the number of slabs.
+    pub(crate) fn nr_slabs(&self) -> usize {
+        self.slabs
+    }
+
+    /// Returns the number of slabs without used objects.
+    pub(crate) fn nr_empty(&self) -> usize {
+        self.empty
+    }
+
+    /// Returns the number of free objects.
+    pub(crate) fn nr_free(&self) -> usize {
+        self.free
+    }
+
+    /// Adds a slab whose objects are all free.
+    pub(crate) fn add(&mut self, id: A::Id) {
+        self.slabs = self.slabs.wrapping_add(1);
+        self.free = self.free.wrapping_add(self.arena.node(id).free() as usize);
+        self.place(id);
+    }
+
+    /// Returns the slab to take objects from: the fullest one that has any.
+    #[inline]
+    pub(crate) fn best(&self) -> Option<A::Id> {
+        // CAST: At most 32.
+        self.lists.get(self.mask.trailing_zeros() as usize)?.first()
+    }
+
+    /// Lets `change` take or put objects of a slab, and sorts the slab anew.
+    #[inline]
+    pub(crate) fn change<R>(
+        &mut self,
+        id: A::Id,
+        change: impl FnOnce(&mut A::Node) -> R,
+    ) -> (R, Change) {
+        let node = self.arena.node_mut(id);
+        let before = node.free();
+        let result = change(node);
+        let after = node.free();
+        // CAST: Lossless.
+        self.free = self.free.wrapping_add(after as usize).wrapping_sub(before as usize);
+        self.place(id);
+        let change = if after == self.objects && before != after {
+            Change::Emptied
+        } else {
+            Change::Used
+        };
+        (result, change)
+    }
+
+    /// Takes out a slab without used objects, as long as more than `keep` are left.
+    pub(crate) fn remove_empty(&mut self, keep: usize) -> Option<A::Id> {
+        if self.empty <= keep {
+            return None;
+        }
+        let id = self.lists[EMPTY].first()?;
+        self.unlist(id);
+        self.slabs = self.slabs.wrapping_sub(1);
+        self.free = self.free.wrapping_sub(self.arena.node(id).free() as usize);
+        Some(id)
+    }
+
+    #[inline]
+    fn place(&mut self, id: A::Id) {
+        let node = self.arena.node_mut(id);
+        let free = node.free();
+        let place = match free {
+            0 => None,
+            // CAST: At most `EMPTY`.
+            free if free == self.objects => Some(EMPTY as u8),
+            free => Some((free.wrapping_mul(LEVELS as u32) / self.objects) as u8),
+        };
+        if node.place() == place {
+            return;
+        }
+        self.unlist(id);
+        if let Some(place) = place {
+            let list = usize::from(place) % (LEVELS + 1);
+            self.lists[list].push(&mut self.arena, id);
+            self.mask |= 1 << list;
+            self.arena.node_mut(id).set_place(Some(place));
+            if list == EMPTY {
+                self.empty = self.empty.wrapping_add(1);
+            }
+        }
+    }
+
+    fn unlist(&mut self, id: A::Id) {
+        let node = self.arena.node_mut(id);
+        let Some(place) = node.place() else {
+            return;
+        };
+        node.set_place(None);
+        let list = usize::from(place) % (LEVELS + 1);
+        self.lists[list].remove(&mut self.arena, id);
+        if self.lists[list].is_empty() {
+            self.mask &= !(1 << list);
+        }
+        if list == EMPTY {
+            self.empty = self.empty.wrapping_sub(1);
+        }
+    }
+
+    /// Checks the laws, and each listed slab with `check`. Returns how many slabs are listed.
+    pub(crate) fn validate(
+        &self,
+        mut check: impl FnMut(&A::Node) -> Result<(), Violation>,
+    ) -> Result<usize, Violation> {
+        let (mut listed, mut free) = (0usize, 0usize);
+        for (place, list) in self.lists.iter().enumerate() {
+            if list.is_empty() == (self.mask & (1 << place) != 0) {
+                return Err(Violation("cache: list mask disagrees with its list"));
+            }
+            let Some(count) = list.validate(&self.arena) else {
+                return Err(Violation("cache: links of a slab list disagree"));
+            };
+            if place == EMPTY && count != self.empty {
+                return Err(Violation("cache: empty slabs miscounted"));
+            }
+            listed = listed.wrapping_add(count);
+            let mut at = list.first();
+            while let Some(id) = at {
+                let node = self.arena.node(id);
+                if node.place().map(usize::from) != Some(place) || node.free() == 0 {
+                    return Err(Violation("cache: a slab is in the wrong list"));
+                }
+                if (node.free() == self.objects) != (place == EMPTY) {
+                    return Err(Violation("cache: an empty slab is in the wrong list"));
+                }
+                check(node)?;
+                free = free.wrapping_add(node.free() as usize);
+                at = list.after(&self.arena, id);
+            }
+        }
+        if free != self.free || listed > self.slabs {
+            return Err(Violation("cache: free objects of slabs miscounted"));
+        }
+        Ok(listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bins::{
+        Link,
+        Linked, //
+    };
+
+    struct Slab {
+        link: Link<usize>,
+        free: u32,
+        place: Option<u8>,
+    }
+
+    impl Linked<usize> for Slab {
+        fn link(&self) -> &Link<usize> {
+            &self.link
+        }
+        fn link_mut(&mut self) -> &mut Link<usize> {
+            &mut self.link
+        }
+    }
+
+    impl Listed for Slab {
+        fn free(&self) -> u32 {
+            self.free
+        }
+        fn place(&self) -> Option<u8> {
+            self.place
+        }
+        fn set_place(&mut self, place: Option<u8>) {
+            self.place = place;
+        }
+    }
+
+    struct Slabs(Vec<Slab>);
+
+    impl Arena for Slabs {
+        type Id = usize;
+        type Node = Slab;
+        fn node(&self, id: usize) -> &Slab {
+            &self.0[id]
+        }
+        fn node_mut(&mut self, id: usize) -> &mut Slab {
+            &mut self.0[id]
+        }
+    }
+
+    fn partial(slabs: usize, objects: u32) -> Partial<Slabs> {
+        let slab = |_| Slab {
+            link: Link::new(),
+            free: objects,
+            place: None,
+        };
+        let mut partial = Partial::new(Slabs((0..slabs).map(slab).collect()), objects);
+        for id in 0..slabs {
+            partial.add(id);
+        }
+        partial
+    }
+
+    fn take(partial: &mut Partial<Slabs>, n: u32) -> Option<usize> {
+        let id = partial.best()?;
+        partial.change(id, |slab| slab.free -= n.min(slab.free));
+        partial.validate(|_| Ok(())).unwrap();
+        Some(id)
+    }
+
+    #[test]
+    fn the_fullest_slab_serves_until_it_is_used_up() {
+        let mut partial = partial(3, 32);
+        let first = take(&mut partial, 1).unwrap();
+        for _ in 1..32 {
+            assert_eq!(take(&mut partial, 1), Some(first));
+        }
+        assert_ne!(take(&mut partial, 1), Some(first));
+        assert_eq!(partial.nr_empty(), 1);
+    }
+
+    #[test]
+    fn an_emptied_slab_is_told_and_can_leave() {
+        let mut partial = partial(1, 8);
+        let id = take(&mut partial, 2).unwrap();
+        assert_eq!(partial.remove_empty(0), None);
+        assert_eq!(partial.change(id, |slab| slab.free += 1).1, Change::Used);
+        assert_eq!(partial.change(id, |slab| slab.free += 1).1, Change::Emptied);
+        assert_eq!(partial.remove_empty(1), None);
+        assert_eq!(partial.remove_empty(0), Some(id));
+        assert_eq!((partial.nr_slabs(), partial.nr_free()), (0, 0));
+    }
+}
