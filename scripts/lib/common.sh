@@ -36,7 +36,7 @@ tick() {
 
 # step NAME CMD...: runs CMD as one numbered step. Its output goes to a log in the cache, the end of which is shown when CMD fails.
 step() {
-	local name=$1 head log t0=$SECONDS ticker='' rc=0
+	local name=$1 head log t0=$SECONDS ticker='' rc
 	shift
 	step_at=$((step_at + 1))
 	head=$(printf '[%2d/%d] %s' "$step_at" "$nr_steps" "$name")
@@ -47,7 +47,11 @@ step() {
 		tick "$head" &
 		ticker=$!
 	fi
-	(set -e; "$@") >"$log" 2>&1 </dev/null || rc=$?
+	# Not `|| rc=$?`: there, bash would not stop at the first command that fails.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
 	if [[ $ticker ]]; then
 		kill "$ticker" 2>/dev/null || :
 		wait "$ticker" 2>/dev/null || :
@@ -92,7 +96,7 @@ artefact() {
 		# Kernel build directories record their own path, so this one is built in place and marked at the end.
 		[[ ${QUARRY_RESUME-} ]] || rm -rf "$dir"
 		mkdir -p "$dir"
-		(set -e; "$@" "$dir")
+		"$@" "$dir"
 		touch "$dir/.complete"
 	) 9>"$dir.lock"
 }

@@ -101,8 +101,8 @@ build_stock() {
 	inside make -C "$build" -j"$(nproc)" modules_prepare
 	cp "$headers/Module.symvers" "$build/"
 	check_exports "$build"
-	mv "$1/package/boot/vmlinuz-$release" "$1/vmlinuz"
-	mv "$1"/package/usr/lib/modules/"$release" "$1/modules" 2>/dev/null || mv "$1"/package/lib/modules/"$release" "$1/modules"
+	mv "$1/package/usr/lib/modules/$release" "$1/modules"
+	mv "$1/modules/vmlinuz" "$1/vmlinuz"
 	rm -r "$1/package"
 	echo "note: $release"
 }

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# guest.sh VAR=VALUE...: runs QEMU; inside the toolchain root, called by scripts/vm with all the settings and by the probe of the
+# acceleration. Everything that passes between host and guest lies in the directory $run.
+set -euo pipefail
+run='' vmlinuz='' kernel='' smp='' mem='' numa='' icount='' append='' leaks='' timeout='' accel=''
+for setting; do printf -v "${setting%%=*}" %s "${setting#*=}"; done
+
+case $mem in
+*G) mem=$((${mem%G} * 1024)) ;;
+*M) mem=${mem%M} ;;
+esac
+
+# The guest's root: this one, through virtiofsd.
+/usr/libexec/virtiofsd --socket-path="$run/fs" --shared-dir=/ --sandbox=none --inode-file-handles=never --no-announce-submounts --rlimit-nofile=16384 \
+	--log-level=error 2>"$run/virtiofsd.log" &
+
+machine=(-machine pc -nodefaults -display none -no-reboot -m "${mem}M" -smp "$smp" -kernel "$vmlinuz")
+# A device that another process serves wants memory that both can see.
+for ((node = 0; node < numa; node++)); do
+	machine+=(-object "memory-backend-memfd,id=mem$node,size=$((mem / numa))M,share=on")
+done
+if ((numa == 1)); then
+	machine+=(-machine memory-backend=mem0)
+else
+	for ((node = 0; node < numa; node++)); do machine+=(-numa "node,nodeid=$node,memdev=mem$node"); done
+	for ((cpu = 0; cpu < smp; cpu++)); do machine+=(-numa "cpu,node-id=$((cpu * numa / smp)),socket-id=$cpu"); done
+	machine+=(-smp "$smp,sockets=$smp,cores=1,threads=1")
+fi
+if [[ $icount ]]; then
+	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu max)
+elif [[ ${accel:=$(cat "$QUARRY_CACHE/accel" 2>/dev/null || echo tcg)} == kvm ]]; then
+	machine+=(-accel kvm -cpu host)
+else
+	machine+=(-accel "tcg,thread=multi" -cpu max)
+fi
+
+# Serial port: the kernel log. Ports of the virtual console: output, errors, exit status.
+channels=(-serial "file:$run/klog" -device virtio-serial-pci
+	-chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,nr=1,name=out
+	-chardev "file,id=err,path=$run/err" -device virtserialport,chardev=err,nr=2,name=err
+	-chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,nr=3,name=status
+	-chardev "socket,id=fs,path=$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=quarry-root)
+if [[ -e $run/interactive ]]; then
+	channels+=(-device virtio-serial-pci -chardev stdio,id=shell,signal=off -device virtconsole,chardev=shell)
+fi
+
+cmdline="console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
+cmdline+=" rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 QUARRY_RUN=$run"
+if [[ $kernel == debug && $leaks ]]; then cmdline+=" QUARRY_LEAKS=1"; fi
+
+: >"$run/klog"
+for ((i = 0; i < 100; i++)); do
+	[[ ! -S $run/fs ]] || break
+	sleep 0.05
+done
+# Through pipes: QEMU opens by path, and what is opened again has an offset of its own, or, being a socket, cannot be.
+mkfifo "$run/out" "$run/err"
+exec 5<>"$run/out" 6<>"$run/err"
+cat "$run/out" 5>&- 6>&- &
+cat "$run/err" >&2 5>&- 6>&- &
+rc=0
+timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${machine[@]}" "${channels[@]}" -append "$cmdline $append" 2>"$run/qemu.log" 5>&- 6>&- || rc=$?
+exec 5>&- 6>&-
+wait || :
+
+if ((rc == 124 || rc == 137)); then
+	echo "quarry: the guest was ended after $timeout s" >&2
+	exit 124
+fi
+status=$(sed -n 's/^exit \([0-9]*\)$/\1/p' "$run/status" 2>/dev/null | tail -n 1)
+if [[ ! $status ]]; then
+	cat "$run/qemu.log" "$run/virtiofsd.log" >&2
+	echo "quarry: the guest did not come up, or broke down" >&2
+	exit 125
+fi
+exit "$status"
