@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
-# guest.sh VAR=VALUE...: runs QEMU; inside the toolchain root, called by scripts/vm with all the settings and by the probe of the
-# acceleration. Everything that passes between host and guest lies in the directory $run.
+# shellcheck shell=bash disable=SC2054
+# guest.sh VAR=VALUE...: runs QEMU, inside the toolchain root; called by scripts/vm with all the settings. Everything that passes
+# between host and guest lies in the directory $run.
 set -euo pipefail
 run='' vmlinuz='' kernel='' smp='' mem='' numa='' icount='' append='' leaks='' timeout='' accel=''
 for setting; do printf -v "${setting%%=*}" %s "${setting#*=}"; done
@@ -29,7 +29,7 @@ else
 fi
 if [[ $icount ]]; then
 	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu max)
-elif [[ ${accel:=$(cat "$QUARRY_CACHE/accel" 2>/dev/null || echo tcg)} == kvm ]]; then
+elif [[ $accel == kvm ]]; then
 	machine+=(-accel kvm -cpu host)
 else
 	machine+=(-accel "tcg,thread=multi" -cpu max)

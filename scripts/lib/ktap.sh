@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+# Reads KTAP, prints a line for each test, and counts.
+
+ktap_begin() { passed=0 failed=0 skipped=0; }
+
+# verdict WORD GUEST TEST SECONDS NOTE
+verdict() {
+	case $1 in
+	ok) passed=$((passed + 1)) ;;
+	skip) skipped=$((skipped + 1)) ;;
+	*) failed=$((failed + 1)) guest_failed=$((guest_failed + 1)) ;;
+	esac
+	printf '%-7s %s: %s%s%s\n' "$1" "$2" "$3" "${4:+  ${4:0:-6}.${4: -6:1} s}" "${5:+  ($5)}"
+}
+
+# ktap_guest NAME: reads what one guest prints, up to the line with its exit status. A test with subtests counts through them: on its
+# own only if it fails and none of them does.
+ktap_guest() {
+	local guest=$1 line t0=${EPOCHREALTIME/./} now indent test word note deep=0 deep_failed=0 planned='' seen=0 rc=''
+	guest_failed=0
+	while IFS= read -r line; do
+		line=${line%$'\r'}
+		if [[ $line =~ ^'# exit status '([0-9]+)$ ]]; then
+			rc=${BASH_REMATCH[1]}
+		elif [[ $line =~ ^1\.\.([0-9]+) ]]; then
+			planned=$((${planned:-0} + BASH_REMATCH[1]))
+		elif [[ $line =~ ^(\ *)(ok|not\ ok)\ [0-9]+\ ?-?\ ?(.*)$ ]]; then
+			indent=${#BASH_REMATCH[1]} word=${BASH_REMATCH[2]} test=${BASH_REMATCH[3]} note=''
+			now=${EPOCHREALTIME/./}
+			if ((indent == 0)); then seen=$((seen + 1)); fi
+			if [[ $test =~ ^(.*[^ ]|)\ *'# SKIP'\ *(.*)$ ]]; then
+				test=${BASH_REMATCH[1]} word=skip note=${BASH_REMATCH[2]}
+			fi
+			if ((indent == 0 && deep)) && [[ $word == ok ]] || ((indent == 0 && deep_failed)); then
+				deep=0 deep_failed=0
+				continue
+			fi
+			if ((indent)); then
+				deep=1
+				[[ $word != 'not ok' ]] || deep_failed=1
+			fi
+			((indent)) || deep=0
+			verdict "$word" "$guest" "$test" "$(printf %07d $((now - t0)))" "$note"
+			t0=$now
+		fi
+	done
+	if ((seen == 0)); then
+		verdict 'not ok' "$guest" "a test to be reported"
+	elif [[ $planned ]] && ((seen < planned)); then
+		verdict 'not ok' "$guest" "all planned tests" '' "$((planned - seen)) of $planned missing"
+	fi
+	if [[ $rc != 0 ]] && ((guest_failed == 0 || rc == 123)); then
+		verdict 'not ok' "$guest" "the guest" '' "exit status ${rc:-unknown}"
+	fi
+}
+
+# The line that closes a run.
+ktap_end() {
+	local skips=''
+	((skipped == 0)) || skips=", $skipped skipped"
+	echo "$passed passed, $failed failed$skips"
+	((failed == 0))
+}
