@@ -19,7 +19,7 @@ kbuild = $(toolbox) make --no-print-directory -C "$$(scripts/kdir $(1))" M=$(CUR
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | column -ts $$'\t'
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup modules tools ## boot the stock kernel in QEMU, load quarry, replay, stress, show its stats, unload

@@ -50,7 +50,7 @@ cmdline+=" rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 QUARRY_RUN=$run
 # virtiofsd writes files into the guest's pages behind the back of TCG, which would go on to run what it has translated of their old
 # contents. A page that the guest clears when it allocates it, TCG knows to be new. Debian's kernel does so anyway.
 cmdline+=" init_on_alloc=1"
-if [[ $kernel == debug && $leaks ]]; then cmdline+=" QUARRY_LEAKS=1"; fi
+if [[ $kernel == debug ]]; then cmdline+=$([[ $leaks ]] && echo ' QUARRY_LEAKS=1' || echo ' kmemleak=off'); fi
 
 : >"$run/klog"
 for ((i = 0; i < 100; i++)); do
