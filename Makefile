@@ -37,6 +37,10 @@ doctor: ## say what of all this would work here, and what to do about the rest; 
 setup: ## toolchain root, stock kernel
 	@scripts/setup stock
 
+.PHONY: prune
+prune: ## remove from the cache what this version of the tree does not use
+	@scripts/prune
+
 .PHONY: kdir
 kdir: ## print the build directory of the stock kernel, as seen inside the toolchain root
 	@scripts/kdir stock

@@ -40,7 +40,7 @@ step() {
 	shift
 	step_at=$((step_at + 1))
 	head=$(printf '[%2d/%d] %s' "$step_at" "$nr_steps" "$name")
-	mkdir -p "$QUARRY_CACHE/log" || die "cannot write to the cache $QUARRY_CACHE" "set QUARRY_CACHE to a directory with 15 GB of free space"
+	mkdir -p "$QUARRY_CACHE/log" || die "cannot write to the cache $QUARRY_CACHE" "set QUARRY_CACHE to a directory with 8 GB of free space"
 	log=$QUARRY_CACHE/log/${name//[^A-Za-z0-9]/-}.log
 	printf '%s ... ' "$head" >&2
 	if [[ -t 2 ]]; then
@@ -71,7 +71,7 @@ step() {
 # Says what the reader can do about a failure that its log gives away.
 explain_failure() {
 	if grep -q 'No space left on device' "$1"; then
-		die "the disk is full" "free some space at $QUARRY_CACHE, or set QUARRY_CACHE to a directory with 15 GB"
+		die "the disk is full" "free some space at $QUARRY_CACHE, or set QUARRY_CACHE to a directory with 8 GB"
 	elif grep -qE 'Temporary failure resolving|Could not (resolve|connect)|Failed to fetch|Network is unreachable|Connection (refused|timed out)' "$1"; then
 		die "the package mirror cannot be reached" "check the network, or set QUARRY_DEBIAN_MIRROR to the address of a Debian mirror"
 	fi
