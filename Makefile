@@ -84,7 +84,7 @@ clippy: in-place ## the kernel's lints on the module, cargo's on the tools; a wa
 rust-analyzer: in-place ## rust-project.json for editors
 	@mkdir -p build/stock
 	@$(call kbuild,stock,rust-analyzer)
-	@cp build/stock/rust-project.json .
+	@scripts/rust-analyzer
 
 .PHONY: clean
 clean: ## remove what was built here; the cache stays

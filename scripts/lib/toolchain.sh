@@ -22,7 +22,8 @@ find_mirror() {
 		echo "$QUARRY_DEBIAN_MIRROR"
 		return
 	fi
-	for uri in $(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | awk '!seen[$0]++'); do
+	# The addresses that apt would ask, whether or not it ever did.
+	for uri in $(apt-get update --print-uris | sed -n "s#^'\(.*\)/dists/.*#\1#p" | grep -v security | awk '!seen[$0]++'); do
 		if reachable "$uri"; then
 			echo "$uri"
 			return
@@ -36,7 +37,11 @@ find_mirror() {
 apt_options() { apt-config dump | grep -E '^Acquire::(http|https|Check-|Retries)[^ ]* "[^"]' || :; }
 
 install_host_tools() {
-	if command -v mmdebstrap unshare chroot flock >/dev/null; then
+	local tool missing=''
+	for tool in mmdebstrap unshare flock; do
+		command -v $tool >/dev/null || missing=1
+	done
+	if [[ ! $missing ]]; then
 		echo "note: kept"
 		return
 	fi
