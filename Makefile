@@ -13,8 +13,8 @@ toolbox := scripts/toolbox $(if $(shared),--share $(shared))
 cargo := $(toolbox) cargo
 target := x86_64-unknown-linux-gnu
 
-# kbuild KERNEL TARGET: the module for one of the kernels in the cache, in a directory of its own.
-kbuild = $(toolbox) make --no-print-directory -C "$$(scripts/kdir $(1))" M=$(CURDIR) MO=$(CURDIR)/build/$(1) -j$(nproc) \
+# kbuild KERNEL TARGET: the module for one of the kernels in the cache, in a directory of its own, by one caller at a time.
+kbuild = mkdir -p build/$(1) && exec flock build/$(1).lock $(toolbox) make --no-print-directory -C "$$(scripts/kdir $(1))" M=$(CURDIR) MO=$(CURDIR)/build/$(1) -j$(nproc) \
 	$(if $(filter debug,$(1)),LLVM=1) KBUILD_EXTRA_SYMBOLS= $(2)
 
 .PHONY: help
@@ -60,12 +60,10 @@ else
 
 .PHONY: modules
 modules: in-place ## build/stock/quarry.ko; with KDIR=...: quarry.ko in place, for that kernel
-	@mkdir -p build/stock
 	@$(call kbuild,stock,modules)
 
 .PHONY: modules-debug
 modules-debug: in-place ## build/debug/quarry.ko, for the debug kernel
-	@mkdir -p build/debug
 	@$(call kbuild,debug,modules)
 
 .PHONY: modules_install
@@ -76,13 +74,12 @@ modules_install: modules ## install below INSTALL_MOD_PATH; with KDIR=...: for t
 
 .PHONY: clippy
 clippy: in-place ## the kernel's lints on the module, cargo's on the tools; a warning is an error
-	@mkdir -p build/clippy && rm -f build/clippy/rust/*.o
+	@rm -f build/clippy/rust/*.o
 	@$(subst build/stock,build/clippy,$(call kbuild,stock,CLIPPY=1 W=1e modules))
 	@$(if $(wildcard tools/Cargo.toml),$(cargo) clippy --manifest-path tools/Cargo.toml --workspace --all-targets -- -D warnings)
 
 .PHONY: rust-analyzer
 rust-analyzer: in-place ## rust-project.json for editors
-	@mkdir -p build/stock
 	@$(call kbuild,stock,rust-analyzer)
 	@scripts/rust-analyzer
 

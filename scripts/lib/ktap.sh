@@ -14,20 +14,20 @@ verdict() {
 	printf '%-7s %s: %s%s%s\n' "$1" "$2" "$3" "${4:+  ${4:0:-6}.${4: -6:1} s}" "${5:+  ($5)}"
 }
 
-# ktap_guest NAME: reads what one guest prints, up to the line with its exit status. A test with subtests counts through them: on its
+# ktap_guest NAME: reads what one guest printed, each line after its time in microseconds, the last with the exit status. A test with subtests counts through them: on its
 # own only if it fails and none of them does.
 ktap_guest() {
-	local guest=$1 line t0=${EPOCHREALTIME/./} now indent test word note deep=0 deep_failed=0 planned='' seen=0 rc=''
+	local guest=$1 line t0='' now indent test word note deep=0 deep_failed=0 planned='' seen=0 rc=''
 	guest_failed=0
 	while IFS= read -r line; do
-		line=${line%$'\r'}
+		now=${line%% *} line=${line#* }
+		: "${t0:=$now}"
 		if [[ $line =~ ^'# exit status '([0-9]+)$ ]]; then
 			rc=${BASH_REMATCH[1]}
 		elif [[ $line =~ ^1\.\.([0-9]+) ]]; then
 			planned=$((${planned:-0} + BASH_REMATCH[1]))
 		elif [[ $line =~ ^(\ *)(ok|not\ ok)\ [0-9]+\ ?-?\ ?(.*)$ ]]; then
 			indent=${#BASH_REMATCH[1]} word=${BASH_REMATCH[2]} test=${BASH_REMATCH[3]} note=''
-			now=${EPOCHREALTIME/./}
 			if ((indent == 0)); then seen=$((seen + 1)); fi
 			if [[ $test =~ ^(.*[^ ]|)\ *'# SKIP'\ *(.*)$ ]]; then
 				test=${BASH_REMATCH[1]} word=skip note=${BASH_REMATCH[2]}
