@@ -96,6 +96,10 @@ in-place:
 
 endif
 
+.PHONY: stack
+stack: ## list the functions of build/stock/quarry.ko with large stack frames
+	@scripts/stack
+
 rust_files = $(shell find rust tools samples -name '*.rs' ! -name '*_generated.rs' ! -path '*/target/*' 2>/dev/null)
 
 .PHONY: rustfmt
