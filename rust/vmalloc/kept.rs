@@ -3,8 +3,8 @@
 //! Freed areas by size, the last one freed first.
 //!
 //! A stack of areas is threaded through the areas themselves: [`Links`] is where an area stores
-//! which one lies below it. Each stack remembers how low it has been since [`Kept::next_idle`] last
-//! looked: so many areas were of no use in that time. That is the working-set rule of illumos'
+//! which one lies below it. Each stack remembers how low it has been since [`Kept::begin_period`]
+//! was last called: so many areas were of no use in that time. That is the working-set rule of illumos'
 //! `kmem_depot_ws_reap()`.
 //!
 //! # Laws
@@ -194,36 +194,29 @@ impl<Id: Copy> Kept<Id> {
         }
     }
 
-    /// Takes up to `max` areas of the largest class that has any.
+    /// Takes areas of the largest class that has any: as many as make up `pages`, at most `max`.
     pub(crate) fn take_largest<L: Links<Id = Id>>(
         &mut self,
         links: &L,
+        pages: usize,
         max: usize,
     ) -> Option<Chain<Id>> {
-        let index = self.stacks.iter().rposition(|stack| stack.top.is_some())?;
-        let class = core::iter::successors(Some(Class::FIRST), |class| class.larger())
-            .find(|class| class.index() == index)?;
-        Some(self.take(links, class, max))
+        let classes = core::iter::successors(Some(Class::FIRST), |class| class.larger());
+        let class = classes.filter(|class| self.has(*class)).last()?;
+        Some(self.take(links, class, pages.div_ceil(class.pages()).min(max)))
     }
 
-    /// Starts a new period for `class` and takes half of what nobody needed in the last one, but
-    /// at most `max` areas.
-    pub(crate) fn take_idle<L: Links<Id = Id>>(
-        &mut self,
-        links: &L,
-        class: Class,
-        max: usize,
-    ) -> Chain<Id> {
-        let idle = match self.stacks.get(class.index()) {
-            // CAST: A `u32` fits.
-            Some(stack) => stack.low.div_ceil(2) as usize,
-            None => 0,
+    /// Starts a new period for `class` and returns how many of its areas should go: half of what
+    /// nobody needed in the last one.
+    pub(crate) fn begin_period(&mut self, class: Class) -> usize {
+        let Some(stack) = self.stacks.get_mut(class.index()) else {
+            return 0;
         };
-        let chain = self.take(links, class, idle.min(max));
-        if let Some(stack) = self.stacks.get_mut(class.index()) {
-            stack.low = stack.len;
-        }
-        chain
+        let idle = stack.low.div_ceil(2);
+        // What is about to go has had its period.
+        stack.low = stack.len.wrapping_sub(idle);
+        // CAST: A `u32` fits.
+        idle as usize
     }
 
     /// Returns the first class from `from` on that keeps areas.
@@ -345,16 +338,15 @@ mod tests {
             kept.push(&mut links, class(1), id);
         }
         // Freed in this period: not idle yet.
-        assert_eq!(kept.take_idle(&links, class(1), 99).len(), 0);
+        assert_eq!(kept.begin_period(class(1)), 0);
         // Four of the ten are used at once, and come back.
         let used: Vec<_> = (0..4).filter_map(|_| kept.pop(&links, class(1))).collect();
         for id in used {
             kept.push(&mut links, class(1), id);
         }
-        // Six were not: half of them go.
-        assert_eq!(kept.take_idle(&links, class(1), 99).len(), 3);
-        assert_eq!(kept.take_idle(&links, class(1), 2).len(), 2);
-        assert_eq!(kept.areas(), 5);
+        // Six were not: half of them should go.
+        assert_eq!(kept.begin_period(class(1)), 3);
+        assert_eq!(kept.take(&links, class(1), 3).len(), 3);
         assert!(kept.validate(&links));
     }
 
@@ -365,7 +357,8 @@ mod tests {
             kept.push(&mut links, class(256), id);
         }
         for _ in 0..7 {
-            let _ = kept.take_idle(&links, class(256), 99);
+            let idle = kept.begin_period(class(256));
+            assert_eq!(kept.take(&links, class(256), idle).len(), idle);
         }
         assert_eq!(kept.areas(), 0);
         assert_eq!(kept.next_used(Class::FIRST), None);
@@ -378,9 +371,10 @@ mod tests {
         kept.push(&mut links, class(200), 1);
         kept.push(&mut links, class(7), 2);
         assert_eq!(kept.next_used(class(2)), Some(class(7)));
-        let sizes: Vec<_> = core::iter::from_fn(|| kept.take_largest(&links, 9))
+        kept.push(&mut links, class(7), 3);
+        let sizes: Vec<_> = core::iter::from_fn(|| kept.take_largest(&links, 8, 9))
             .map(|chain| chain.pages())
             .collect();
-        assert_eq!(sizes, [200, 7, 1]);
+        assert_eq!(sizes, [200, 14, 1]);
     }
 }

@@ -2,8 +2,6 @@
 
 //! Who has an area, and why a pointer is refused.
 
-use core::fmt;
-
 /// Who has an area.
 ///
 /// `Live` and back are the only changes that callers cause: a free takes `Live` to `Kept`, a
@@ -65,17 +63,6 @@ impl Refusal {
             State::Live => None,
             State::Kept => Some(Self::Freed),
             State::Moving => Some(Self::Busy),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("not in an area of quarry's"),
-            Self::Interior(offset) => write!(f, "{offset} bytes into an area"),
-            Self::Freed => f.write_str("freed before"),
-            Self::Busy => f.write_str("being reallocated"),
         }
     }
 }

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known of one area.
+//!
+//! A [`Draft`] has pages but no mapping yet, a [`Spare`] is mapped and nobody uses it, and an area
+//! that is live belongs to a caller, who has its address. Handing out and claiming back turn one
+//! into the other.
+//!
+//! # Laws
+//!
+//! - The pages of an area and where it starts never change.
+//! - A [`Spare`] is the only way to an area that is not live.
+//!
+//! # Lifetime
+//!
+//! Anybody may look an address up that was never an area's, or is none any more. So the record of
+//! an area is freed only after a grace period, and is looked at under [`rcu::Guard`].
+
+use crate::{
+    area_table::Table,
+    bindings,
+    gfp::Gfp,
+    page_alloc::{
+        self,
+        Kind, //
+    },
+    vmalloc::{
+        Links,
+        Pages,
+        Refusal,
+        State, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    ffi::c_void,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
+    ops::Range,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU32,
+        AtomicUsize,
+        Ordering::Relaxed, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
+
+/// The record of one area; an array of its pages follows it.
+///
+/// # Invariants
+///
+/// `pages` points to as many initialised pointers as `size` says, in the same allocation.
+#[repr(C)]
+pub(crate) struct Area {
+    rcu: UnsafeCell<MaybeUninit<bindings::callback_head>>,
+    below: UnsafeCell<Option<Id>>,
+    start: usize,
+    size: Pages,
+    pages: NonNull<*mut bindings::page>,
+    node: Option<i32>,
+    state: AtomicU32,
+    requested: AtomicUsize,
+    caller: AtomicUsize,
+}
+
+/// Names an area that is in a list or on its way to one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Id(NonNull<Area>);
+
+// SAFETY: An area belongs to no thread; its name is all that moves.
+unsafe impl Send for Id {}
+
+/// The place in each area where lists store what lies below it.
+///
+/// Who has the lock of a list, or a chain of areas, is alone in using the links of those areas.
+pub(crate) struct Below;
+
+impl Links for Below {
+    type Id = Id;
+
+    #[inline]
+    fn below(&self, id: Id) -> Option<Id> {
+        // SAFETY: An `Id` in a list is that of a spare area, which exists; see `Below` for the
+        // exclusive access.
+        unsafe { *(*id.0.as_ptr()).below.get() }
+    }
+
+    #[inline]
+    fn set_below(&mut self, id: Id, below: Option<Id>) {
+        // SAFETY: As in `below`.
+        unsafe { *(*id.0.as_ptr()).below.get() = below };
+    }
+}
+
+impl Area {
+    /// Returns the address of the first byte.
+    #[inline]
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Returns the number of pages.
+    #[inline]
+    pub(crate) fn size(&self) -> Pages {
+        self.size
+    }
+
+    /// Returns the number of bytes that are mapped.
+    pub(crate) fn bytes(&self) -> usize {
+        self.size.get() << bindings::PAGE_SHIFT
+    }
+
+    /// Returns the number of bytes that the caller asked for.
+    pub(crate) fn requested(&self) -> usize {
+        // ORDERING: Only the owner of a live area acts on it.
+        self.requested.load(Relaxed)
+    }
+
+    /// Changes the number of bytes that the caller has.
+    pub(crate) fn set_requested(&self, bytes: usize) {
+        // ORDERING: See `requested`.
+        self.requested.store(bytes, Relaxed);
+    }
+
+    /// Returns where it was allocated, or 0.
+    pub(crate) fn caller(&self) -> usize {
+        // ORDERING: For people; nothing follows from it.
+        self.caller.load(Relaxed)
+    }
+
+    /// Returns the pages.
+    pub(crate) fn pages(&self) -> &[*mut bindings::page] {
+        // SAFETY: By the type invariants.
+        unsafe { core::slice::from_raw_parts(self.pages.as_ptr(), self.size.get()) }
+    }
+
+    /// Returns the node that all its pages are on, if that is one.
+    #[inline]
+    pub(crate) fn node(&self) -> Option<i32> {
+        self.node
+    }
+
+    /// Returns who has it.
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        // ORDERING: Who acts on the answer makes sure with `claim`.
+        State::from_code(self.state.load(Relaxed))
+    }
+
+    /// Takes the area from the caller who has it, `address` being what the caller says.
+    ///
+    /// Of several who try at a time, one succeeds.
+    #[inline]
+    pub(crate) fn claim(&self, address: usize, to: State) -> Result<(), Refusal> {
+        let offset = address.wrapping_sub(self.start);
+        if let Some(refusal) = Refusal::of(offset, self.state()) {
+            return Err(refusal);
+        }
+        // ORDERING: The state only says who goes on; what they touch next, a list or the page
+        // tables, has a lock of its own.
+        self.state
+            .compare_exchange(State::Live.code(), to.code(), Relaxed, Relaxed)
+            .map(|_| ())
+            .map_err(|code| Refusal::of(offset, State::from_code(code)).unwrap_or(Refusal::Busy))
+    }
+}
+
+/// The record of an area that is not mapped yet, and the pages it has got so far.
+///
+/// # Invariants
+///
+/// `area` is a record that only this knows. Its first `filled` pages are initialised; those in
+/// `owned` are the draft's, others are an area's that still has them.
+pub(crate) struct Draft {
+    area: NonNull<Area>,
+    owned: Range<usize>,
+}
+
+impl Draft {
+    /// Allocates the record of an area of `size` pages.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn new(size: Pages, gfp: Gfp) -> Option<Self> {
+        let bytes = size
+            .get()
+            .checked_mul(size_of::<*mut bindings::page>())?
+            .checked_add(size_of::<Area>())?;
+        // SAFETY: Plain allocation.
+        let memory =
+            unsafe { bindings::quarry_helper_kvmalloc(bytes, gfp.for_metadata().as_raw()) };
+        let area = NonNull::new(memory.cast::<Area>())?;
+        // SAFETY: The array begins right after the record, in the same allocation.
+        let pages = unsafe { area.add(1) }.cast::<*mut bindings::page>();
+        // SAFETY: The allocation is large enough and aligned, as is all that `kvmalloc()` returns.
+        unsafe {
+            area.write(Area {
+                rcu: UnsafeCell::new(MaybeUninit::uninit()),
+                below: UnsafeCell::new(None),
+                start: 0,
+                size,
+                pages,
+                node: None,
+                state: AtomicU32::new(State::Kept.code()),
+                requested: AtomicUsize::new(0),
+                caller: AtomicUsize::new(0),
+            })
+        };
+        // INVARIANT: Just made; the allocation is cleared, so that the pages are null pointers.
+        Some(Self { area, owned: 0..0 })
+    }
+
+    fn pages_mut(&mut self) -> &mut [*mut bindings::page] {
+        // SAFETY: By the type invariants, nobody else knows the record.
+        let area = unsafe { self.area.as_mut() };
+        // SAFETY: By the type invariants of `Area`; `&mut self` makes the access exclusive.
+        unsafe { core::slice::from_raw_parts_mut(area.pages.as_ptr(), area.size.get()) }
+    }
+
+    /// Returns the number of pages that the area is to have.
+    pub(crate) fn size(&self) -> Pages {
+        // SAFETY: By the type invariants, the record exists.
+        unsafe { self.area.as_ref() }.size
+    }
+
+    /// Puts the first pages of another area in front of all others, without taking them from it.
+    pub(crate) fn adopt(&mut self, pages: &[*mut bindings::page]) {
+        let shared = self.pages_mut().len().min(pages.len());
+        for (to, from) in self.pages_mut().iter_mut().zip(pages) {
+            *to = *from;
+        }
+        // INVARIANT: What is adopted is not owned.
+        self.owned = shared..shared;
+    }
+
+    /// Allocates the pages that are missing; returns whether all are there.
+    ///
+    /// Context: Any, as `gfp` allows.
+    pub(crate) fn fill(&mut self, gfp: Gfp, nid: i32) -> bool {
+        let from = self.owned.end;
+        let Some(missing) = self.pages_mut().get_mut(from..) else {
+            return false;
+        };
+        let wanted = missing.len();
+        let got = if wanted == 0 {
+            0
+        } else {
+            page_alloc::alloc_bulk(Kind::Area, gfp, nid, missing)
+        };
+        // INVARIANT: `alloc_bulk` filled in that many, which are ours.
+        self.owned.end = from.wrapping_add(got);
+        got == wanted
+    }
+
+    /// Returns the pages; all of them are there once [`Draft::fill`] has said so.
+    pub(crate) fn pages(&mut self) -> &mut [*mut bindings::page] {
+        self.pages_mut()
+    }
+
+    /// Turns the draft into an area that nobody uses.
+    ///
+    /// # Safety
+    ///
+    /// The pages are all there, no other area has them, and they are mapped from `start` on.
+    pub(crate) unsafe fn mapped(mut self, start: usize) -> Spare {
+        let node = common_node(self.pages_mut());
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: By the type invariants, nobody else knows the record.
+        let area = unsafe { this.area.as_mut() };
+        area.start = start;
+        area.node = node;
+        // INVARIANT: Mapped, and nobody else knows it.
+        Spare(this.area)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let owned = self.owned.clone();
+        if let Some(pages) = self.pages_mut().get(owned) {
+            if !pages.is_empty() {
+                // SAFETY: By the type invariants these pages are ours, from `alloc_bulk`.
+                unsafe { page_alloc::free_bulk(Kind::Area, pages) };
+            }
+        }
+        // SAFETY: From `kvmalloc()`, and nobody else knows it.
+        unsafe { bindings::kvfree(self.area.as_ptr().cast()) };
+    }
+}
+
+/// Returns the node that all `pages` are on, if that is one.
+fn common_node(pages: &[*mut bindings::page]) -> Option<i32> {
+    // SAFETY: They are pages, of quarry's pool.
+    let node_of = |page: &*mut _| unsafe { bindings::quarry_helper_page_to_nid(*page) };
+    let mut nodes = pages.iter().map(node_of);
+    let first = nodes.next()?;
+    nodes.all(|node| node == first).then_some(first)
+}
+
+/// A mapped area that nobody uses.
+///
+/// # Invariants
+///
+/// The area exists, is not live, and nobody but this is going to change that.
+#[must_use = "the area would be lost"]
+pub(crate) struct Spare(NonNull<Area>);
+
+impl Spare {
+    /// Takes what [`Area::claim`] got.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the area and makes one `Spare` of it.
+    #[inline]
+    pub(crate) unsafe fn claimed(area: &Area) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self(NonNull::from(area))
+    }
+
+    /// Takes an area that was in a list.
+    ///
+    /// # Safety
+    ///
+    /// `id` came from [`Spare::into_id`] and is in no list any more.
+    #[inline]
+    pub(crate) unsafe fn from_id(id: Id) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self(id.0)
+    }
+
+    /// Names the area, to put it into a list.
+    #[inline]
+    pub(crate) fn into_id(self) -> Id {
+        Id(self.0)
+    }
+
+    /// Returns the record.
+    #[inline]
+    pub(crate) fn area(&self) -> &Area {
+        // SAFETY: By the type invariants.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Returns the record's address, for the registry.
+    pub(crate) fn as_ptr(&self) -> NonNull<Area> {
+        self.0
+    }
+
+    /// Clears the whole area.
+    pub(crate) fn clear(&self) {
+        let area = self.area();
+        // SAFETY: The area is mapped so far and nobody uses it.
+        unsafe { self.address().cast::<u8>().write_bytes(0, area.bytes()) };
+    }
+
+    /// Returns where the area is mapped.
+    #[inline]
+    pub(crate) fn address(&self) -> *mut c_void {
+        core::ptr::with_exposed_provenance_mut(self.area().start)
+    }
+
+    /// Marks the area as kept.
+    pub(crate) fn keep(&self) {
+        // ORDERING: See `Area::claim`.
+        self.area().state.store(State::Kept.code(), Relaxed);
+    }
+
+    /// Gives the area to a caller who asked for `bytes`.
+    #[inline]
+    pub(crate) fn hand_out(self, bytes: usize, caller: usize) -> *mut c_void {
+        let area = self.area();
+        // ORDERING: The caller gets the address after this; whoever else uses it got it from
+        // there, in order.
+        area.requested.store(bytes, Relaxed);
+        area.caller.store(caller, Relaxed);
+        area.state.store(State::Live.code(), Relaxed);
+        self.address()
+    }
+
+    /// Frees the record when nobody can be looking at it any more. The pages are the caller's.
+    ///
+    /// # Safety
+    ///
+    /// The registry does not know the area any more, and it is not mapped.
+    pub(crate) unsafe fn retire(self) {
+        // SAFETY: The record came from `kvmalloc()`, and its first field is there for this.
+        unsafe {
+            bindings::kvfree_call_rcu((*self.0.as_ptr()).rcu.get().cast(), self.0.as_ptr().cast())
+        };
+    }
+}
+
+/// A look at an area, as long as its record is sure to exist.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'g> {
+    area: &'g Area,
+    guard: &'g rcu::Guard,
+}
+
+impl<'g> View<'g> {
+    /// Looks at an area that the registry knows.
+    pub(crate) fn new(area: &'g Area, guard: &'g rcu::Guard) -> Self {
+        Self { area, guard }
+    }
+
+    /// Returns the record.
+    pub(crate) fn area(&self) -> &'g Area {
+        self.area
+    }
+
+    /// Returns whether the registry still has the area at `address`.
+    pub(crate) fn is_at(&self, table: &Table, address: usize) -> bool {
+        table
+            .find(address, self.guard)
+            .is_some_and(|area| core::ptr::eq(area, self.area))
+    }
+
+    /// Returns how many of its pages are on a node.
+    pub(crate) fn pages_on(&self, nid: i32) -> usize {
+        let on_node = |page: &&*mut bindings::page| {
+            // SAFETY: Descriptors of pages stay readable when the pages are freed.
+            let node = unsafe { bindings::quarry_helper_page_to_nid(**page) };
+            node == nid
+        };
+        match self.area.node {
+            Some(node) if node == nid => self.area.size.get(),
+            Some(_) => 0,
+            None => self.area.pages().iter().filter(on_node).count(),
+        }
+    }
+}
