@@ -5,6 +5,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 nproc := $(shell nproc)

@@ -42,7 +42,7 @@ choose_kernel() {
 		echo "note: $(kernel_version), kept"
 		return
 	fi
-	inside apt-get update
+	inside apt-get -o APT::Sandbox::User=root update
 	for version in "$KERNEL_VERSION" $(inside apt-cache madison "linux-source-$KERNEL_SERIES" | awk '{ print $3 }' | sort -rV); do
 		if packages_of "$version" >"$KERNEL_CHOICE.packages"; then
 			echo "$version" >"$KERNEL_CHOICE.new"

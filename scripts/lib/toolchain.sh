@@ -36,12 +36,17 @@ find_mirror() {
 # The settings of the host's apt that decide how a mirror is reached.
 apt_options() { apt-config dump | grep -E '^Acquire::(http|https|Check-|Retries)[^ ]* "[^"]' || :; }
 
-install_host_tools() {
-	local tool missing=''
-	for tool in mmdebstrap unshare flock; do
-		command -v $tool >/dev/null || missing=1
+# Prints what of the host's programs is missing.
+missing_tools() {
+	local tool tools=(mmdebstrap unshare flock)
+	((EUID == 0)) || tools+=(newuidmap)
+	for tool in "${tools[@]}"; do
+		command -v "$tool" >/dev/null || echo "$tool"
 	done
-	if [[ ! $missing ]]; then
+}
+
+install_host_tools() {
+	if [[ ! $(missing_tools) ]]; then
 		echo "note: kept"
 		return
 	fi
@@ -49,17 +54,23 @@ install_host_tools() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap util-linux
 }
 
+# Without root, the files are the user's own, and devices come from the host.
 build_toolchain() {
-	local mirror options
+	local mirror options as=()
 	mirror=$(find_mirror)
-	options=$QUARRY_CACHE/apt.conf
-	apt_options >"$options"
-	rmdir "$1"
-	mmdebstrap --mode=root --variant=apt --aptopt="$options" --include="$TOOLCHAIN_PACKAGES" "$TOOLCHAIN_SUITE" "$1" \
-		"deb $mirror $TOOLCHAIN_SUITE main" "deb $mirror $KERNEL_SUITE main"
+	apt_options >"$QUARRY_CACHE/apt.conf"
+	options=(--variant=apt --aptopt="$QUARRY_CACHE/apt.conf" --include="$TOOLCHAIN_PACKAGES" "$TOOLCHAIN_SUITE")
+	if ((EUID == 0)); then
+		rmdir "$1"
+		mmdebstrap --mode=root "${options[@]}" "$1" "deb $mirror $TOOLCHAIN_SUITE main" "deb $mirror $KERNEL_SUITE main"
+	else
+		as=(unshare --map-root-user)
+		mmdebstrap --mode=unshare "${options[@]}" - "deb $mirror $TOOLCHAIN_SUITE main" "deb $mirror $KERNEL_SUITE main" |
+			tar -C "$1" -x --no-same-owner --exclude='./dev/*'
+	fi
 	touch "$1/etc/resolv.conf" "$1/etc/hosts"
 	# Marks the root for what runs inside; the content is the key of what is built with it.
-	chroot "$1" sh -c 'for c in gcc clang rustc bindgen; do $c --version | head -n 1; done' >"$1/.quarry-toolbox"
+	"${as[@]}" chroot "$1" sh -c 'for c in gcc clang rustc bindgen; do $c --version | head -n 1; done' >"$1/.quarry-toolbox"
 }
 
 # inside CMD...: runs CMD in the root, which must be there.
