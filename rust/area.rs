@@ -71,6 +71,7 @@ pub(crate) struct Area {
 
 /// Names an area that is in a list or on its way to one.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub(crate) struct Id(NonNull<Area>);
 
 // SAFETY: An area belongs to no thread; its name is all that moves.

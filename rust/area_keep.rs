@@ -94,23 +94,26 @@ pub(crate) struct Keep {
     leaving: AtomicUsize,
 }
 
-/// Makes the collection of a node. Not inlined: it is large, and the stack is small.
-#[inline(never)]
+/// Makes the collection of a node, in place: it is large, and the stack is small.
 fn new_node() -> Result<KBox<RawLock<Kept<Id>>>> {
-    Ok(KBox::new(RawLock::new(Kept::new(), lock::Class::Area), GFP_KERNEL)?)
+    let mut node = KBox::<RawLock<Kept<Id>>>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+    // SAFETY: The memory is cleared, and zeroes are an empty collection: `Id` is a transparent
+    // wrapper of a pointer that is not null, so that they are `None`.
+    unsafe { RawLock::init_around(node.as_mut_ptr(), lock::Class::Area) };
+    // SAFETY: Initialised above.
+    Ok(unsafe { node.assume_init() })
 }
 
-/// Makes the collection of a CPU. Not inlined, as above.
-#[inline(never)]
-fn new_cpu(cpu: u32) -> RawLock<Cpu> {
-    let cpu = Cpu {
-        node: node_of(cpu),
-        allocs: 0,
-        frees: 0,
-        hits: 0,
-        kept: Kept::new(),
-    };
-    RawLock::new(cpu, lock::Class::Area)
+/// Makes the collection of each CPU, in place as above.
+fn new_cpus() -> Result<PerCpu<RawLock<Cpu>>> {
+    // SAFETY: The values are initialised: zeroes are an empty collection and numbers.
+    let cpus = unsafe {
+        PerCpu::<RawLock<Cpu>>::new_in_place(|_, cpu| RawLock::init_around(cpu, lock::Class::Area))
+    }?;
+    for cpu in possible_cpus() {
+        cpus.on(cpu).lock().node = node_of(cpu);
+    }
+    Ok(cpus)
 }
 
 impl Keep {
@@ -124,7 +127,7 @@ impl Keep {
         for _ in 0..nr_nodes {
             nodes.push(new_node()?, GFP_KERNEL)?;
         }
-        let cpus = PerCpu::new(new_cpu)?;
+        let cpus = new_cpus()?;
         let bounds = Bounds::new(limit, possible_cpus().count(), nodes.len());
         Ok(Self {
             bounds,

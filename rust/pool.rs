@@ -26,7 +26,4 @@ pub(crate) use watermark::{
     Urgency,
     Watermark, //
 };
-pub(crate) use zone::{
-    Taken,
-    Zone, //
-};
+pub(crate) use zone::Zone;

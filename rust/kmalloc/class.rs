@@ -5,8 +5,9 @@
 #![deny(unsafe_code)]
 
 /// Sizes of the classes, in bytes.
-pub(crate) const SIZES: [u32; 13] =
-    [8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
+pub(crate) const SIZES: [u32; 13] = [
+    8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192,
+];
 
 /// Largest size that a class serves.
 pub(crate) const LARGEST: usize = 8192;

@@ -85,7 +85,11 @@ const fn starts(word: u64, order: usize) -> u64 {
         runs &= runs >> (1 << i);
         i += 1;
     }
-    runs & ALIGNED[if order <= WORD_ORDER { order } else { WORD_ORDER }]
+    runs & ALIGNED[if order <= WORD_ORDER {
+        order
+    } else {
+        WORD_ORDER
+    }]
 }
 
 /// Returns the largest order in a word plus one, or 0.
@@ -310,7 +314,10 @@ impl<Id> Chunk<Id> {
 
     /// Returns which words have all their pages free, one bit a word.
     fn full_words(&self) -> u16 {
-        self.runs.iter().rev().fold(0, |full, &run| (full << 1) | u16::from(run == 7))
+        self.runs
+            .iter()
+            .rev()
+            .fold(0, |full, &run| (full << 1) | u16::from(run == 7))
     }
 
     /// Brings `largest` up to date.

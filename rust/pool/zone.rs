@@ -24,9 +24,9 @@ use crate::bins::{
     List, //
 };
 
-const LEVELS: usize = 32;
+const LEVELS: usize = 16;
 /// Level of chunks that are wholly free.
-const WHOLE: u8 = 31;
+const WHOLE: u8 = 15;
 /// Free pages of a half for each level.
 const STEP: usize = 512 / LEVELS;
 /// Chunks whose place is brought up to date together.
@@ -45,7 +45,7 @@ pub(crate) struct Taken<Id> {
 pub(crate) struct Zone<A: Arena> {
     arena: A,
     lists: [[List<A::Id>; LEVELS]; NR_ORDERS],
-    levels: [u32; NR_ORDERS],
+    levels: [u16; NR_ORDERS],
     free: usize,
     present: usize,
     chunks: usize,
@@ -87,6 +87,11 @@ where
     /// Returns the number of chunks.
     pub(crate) fn nr_chunks(&self) -> usize {
         self.chunks
+    }
+
+    /// Returns where the zone's chunks are stored.
+    pub(crate) fn arena(&mut self) -> &mut A {
+        &mut self.arena
     }
 
     /// Returns a chunk of this zone.
@@ -209,14 +214,14 @@ where
 
     /// Returns the chunk to take a block from.
     fn pick(&self, order: Order) -> Option<Id> {
-        let mut best = (u32::BITS, 0);
+        let mut best = (u16::BITS, 0);
         for row in order.and_larger() {
             let level = self.levels[row.index()].trailing_zeros();
             if level < best.0 {
                 best = (level, row.index());
             }
         }
-        // CAST: At most 32.
+        // CAST: At most 16.
         self.lists[best.1].get(best.0 as usize)?.first()
     }
 
@@ -370,7 +375,10 @@ mod tests {
         zone.settle();
         zone.validate().unwrap();
         assert_eq!(zone.remove_whole(0), Some(used.chunk));
-        assert_eq!((zone.nr_free(), zone.nr_present(), zone.nr_chunks()), (0, 0, 0));
+        assert_eq!(
+            (zone.nr_free(), zone.nr_present(), zone.nr_chunks()),
+            (0, 0, 0)
+        );
     }
 
     #[test]

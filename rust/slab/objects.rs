@@ -82,7 +82,9 @@ impl<'a> Objects<'a> {
     /// Returns whether the object is free.
     pub(crate) fn is_free(&self, index: u32) -> bool {
         // CAST: Lossless.
-        self.words.get((index / 64) as usize).is_some_and(|word| word & (1 << (index % 64)) != 0)
+        self.words
+            .get((index / 64) as usize)
+            .is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
     /// Checks the laws.

@@ -113,7 +113,10 @@ where
         let result = change(node);
         let after = node.free();
         // CAST: Lossless.
-        self.free = self.free.wrapping_add(after as usize).wrapping_sub(before as usize);
+        self.free = self
+            .free
+            .wrapping_add(after as usize)
+            .wrapping_sub(before as usize);
         self.place(id);
         let change = if after == self.objects && before != after {
             Change::Emptied
@@ -143,7 +146,10 @@ where
             0 => None,
             // CAST: At most `EMPTY`.
             free if free == self.objects => Some(EMPTY as u8),
-            free => Some((free.wrapping_mul(LEVELS as u32) / self.objects) as u8),
+            free => {
+                let level = free.wrapping_mul(LEVELS as u32).checked_div(self.objects);
+                level.map(|level| level as u8)
+            }
         };
         if node.place() == place {
             return;

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Slab caches: objects of one size.
+//!
+//! Fast path: this CPU's magazine. Slow path: batches from and to the slabs of a node. Slower: a
+//! slab from the page pool.
+//!
+//! # Laws
+//!
+//! - An object is live, or in a magazine, or free in its slab. Its state byte is `OBJECT_LIVE` in the
+//!   first case only.
+//! - Every page of a slab has the slab as its owner in the window table.
+
+use crate::{
+    bindings,
+    front::{
+        Backing,
+        Counters,
+        Front, //
+    },
+    gfp::Gfp,
+    lock::{
+        Class,
+        Guard,
+        RawLock, //
+    },
+    magazine::Entry,
+    page_alloc::{
+        self,
+        must_clear,
+        must_clear_on_free,
+        Kind,
+        NO_NODE, //
+    },
+    pool::Violation,
+    report::BadFree,
+    slab::{
+        Change,
+        Geometry,
+        Partial, //
+    },
+    window, //
+};
+use core::{
+    ffi::{
+        c_void,
+        CStr, //
+    },
+    ptr::NonNull,
+    sync::atomic::Ordering::Relaxed, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+mod registry;
+mod slab_head;
+
+pub(crate) use registry::{
+    create,
+    destroy,
+    for_each,
+    for_each_during_hotplug,
+    init,
+    shrink,
+    shrink_all,
+    tick, //
+};
+pub(crate) use slab_head::SlabRef;
+use slab_head::{
+    SlabId,
+    Slabs,
+    OBJECT_FREE,
+    OBJECT_LIVE, //
+};
+
+/// Bytes of full magazines that the depot of a node keeps.
+const DEPOT_BYTES: u32 = 64 << 10;
+/// Empty slabs that leave a node at a time.
+const LEAVING: usize = 8;
+
+/// Called once for each object when its slab is made.
+pub(crate) type Constructor = unsafe extern "C" fn(*mut c_void);
+
+/// A name of at most 31 bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Name([u8; bindings::QUARRY_NAME_LEN as usize]);
+
+impl Name {
+    /// Copies a name, cutting it if it is too long.
+    pub(crate) fn new(name: &CStr) -> Self {
+        let mut copy = [0; bindings::QUARRY_NAME_LEN as usize];
+        let room = copy.len() - 1;
+        for (to, from) in copy.iter_mut().take(room).zip(name.to_bytes()) {
+            *to = *from;
+        }
+        Self(copy)
+    }
+
+    /// Returns the name.
+    pub(crate) fn as_str(&self) -> &str {
+        CStr::from_bytes_until_nul(&self.0)
+            .ok()
+            .and_then(|name| name.to_str().ok())
+            .unwrap_or("?")
+    }
+
+    /// Returns the name, filled up with NULs.
+    pub(crate) fn bytes(&self) -> &[u8; bindings::QUARRY_NAME_LEN as usize] {
+        &self.0
+    }
+}
+
+/// A cache.
+pub(crate) struct Cache {
+    front: Front,
+    geometry: Geometry,
+    constructor: Option<Constructor>,
+    nodes: KVec<RawLock<Partial<Slabs>>>,
+    name: Name,
+    id: u32,
+}
+
+/// What a cache has, added up over all nodes and CPUs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Census {
+    /// Slabs.
+    pub(crate) slabs: usize,
+    /// Slabs without used objects.
+    pub(crate) empty: usize,
+    /// Objects of all slabs.
+    pub(crate) objects: usize,
+    /// Objects that are free in their slabs.
+    pub(crate) free: usize,
+    /// Objects in magazines.
+    pub(crate) cached: usize,
+}
+
+impl Census {
+    /// Returns the objects that are handed out; what others do meanwhile may be missed.
+    pub(crate) fn live(&self) -> usize {
+        self.objects.saturating_sub(self.free + self.cached)
+    }
+}
+
+/// The backing store of a cache's front: its slabs.
+struct Store<'a>(&'a Cache);
+
+impl Backing for Store<'_> {
+    fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
+        let Some(slabs) = self.0.nodes.get(node) else {
+            return 0;
+        };
+        let mut slabs = slabs.lock();
+        let mut taken = 0u32;
+        while taken < want {
+            let Some(id) = slabs.best() else {
+                break;
+            };
+            let slab = id.as_ref();
+            let (base, stride) = (slab.base(), self.0.geometry.stride);
+            let (got, _) = slabs.change(id, |slab_head| {
+                slab_head.take(want.wrapping_sub(taken), |index| {
+                    // SAFETY: The object lies within the slab's block. CAST: Lossless.
+                    let address = unsafe { base.add(index.wrapping_mul(stride) as usize) };
+                    give(Entry {
+                        address,
+                        state: slab.state(index),
+                    });
+                })
+            });
+            taken = taken.wrapping_add(got);
+        }
+        taken
+    }
+
+    fn drain(&self, entries: &[Entry]) {
+        let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
+        let mut nr_leaving = 0;
+        let mut node: Option<(u32, Guard<'_, Partial<Slabs>>)> = None;
+        for entry in entries {
+            let address = entry.address.addr().get();
+            let Some(slab) = slab_of(address) else {
+                continue;
+            };
+            let nid = slab.node();
+            if node.as_ref().is_none_or(|(held, _)| *held != nid) {
+                // The lock of one node is let go before that of another is taken.
+                drop(node.take());
+                node = self
+                    .0
+                    .nodes
+                    .get(nid as usize)
+                    .map(|node| (nid, node.lock()));
+            }
+            let Some((_, slabs)) = &mut node else {
+                continue;
+            };
+            let index = slab.geometry().nearest(slab.offset(address));
+            let (_, change) = slabs.change(slab.id(), |slab_head| slab_head.put(index));
+            if change == Change::Emptied && nr_leaving < LEAVING {
+                let keep = slabs.nr_slabs() / 4 + 1;
+                if let Some(id) = slabs.remove_empty(keep) {
+                    leaving[nr_leaving] = Some(id);
+                    nr_leaving += 1;
+                }
+            }
+        }
+        drop(node);
+        for id in leaving.into_iter().flatten() {
+            // SAFETY: Removed from its node above: no object of it is in use.
+            unsafe { self.0.release(id) };
+        }
+    }
+}
+
+/// Returns the slab that an address lies in.
+#[inline(always)]
+pub(crate) fn slab_of(address: usize) -> Option<SlabRef> {
+    let (window, frame) = window::at(address)?;
+    SlabRef::from_owner(window.owner(frame))
+}
+
+/// Frees an object of a slab.
+///
+/// # Safety
+///
+/// The caller gives up the object, if it is one.
+#[inline(always)]
+pub(crate) unsafe fn free(slab: SlabRef, address: NonNull<u8>) -> Result<(), BadFree> {
+    let geometry = slab.geometry();
+    let Some(index) = geometry.index(slab.offset(address.addr().get())) else {
+        return Err(BadFree::Interior);
+    };
+    let state = slab.state(index);
+    // ORDERING: An object that the caller owns is changed by nobody else. For one that it does not
+    // own, any value leads to a report, or to the same double free a moment earlier.
+    if state.load(Relaxed) != OBJECT_LIVE {
+        return Err(BadFree::Double);
+    }
+    let cache = slab.cache();
+    if must_clear_on_free() && cache.constructor.is_none() {
+        // SAFETY: The object was the caller's until now.
+        unsafe { page_alloc::clear(address, geometry.stride as usize) };
+    }
+    // ORDERING: As above.
+    state.store(OBJECT_FREE, Relaxed);
+    let entry = Entry { address, state };
+    if !cache.front.push(entry, slab.node()) {
+        cache.front.push_slow(&Store(cache), entry, slab.node());
+    }
+    Ok(())
+}
+
+impl Cache {
+    /// Makes a cache that is not registered.
+    fn new(
+        name: &CStr,
+        geometry: Geometry,
+        constructor: Option<Constructor>,
+        id: u32,
+    ) -> Result<KBox<Self>> {
+        // SAFETY: Set at boot.
+        let count = unsafe { bindings::nr_node_ids } as usize;
+        let mut nodes = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            // SAFETY: Only slabs of this cache and node are named to it.
+            let slabs = Partial::new(unsafe { Slabs::new() }, geometry.objects);
+            nodes.push(RawLock::new(slabs, Class::Slab), GFP_KERNEL)?;
+        }
+        let magazine_bytes = geometry.rounds.wrapping_mul(geometry.stride).max(1);
+        let cache = Self {
+            front: Front::new(geometry.rounds, (DEPOT_BYTES / magazine_bytes).clamp(2, 16))?,
+            geometry,
+            constructor,
+            nodes,
+            name: Name::new(name),
+            id,
+        };
+        Ok(KBox::new(cache, GFP_KERNEL)?)
+    }
+
+    /// Returns the name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Returns the number that the cache has in stats.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Returns the layout of the slabs.
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Returns the counters of the front.
+    pub(crate) fn counters(&self) -> Counters {
+        self.front.counters()
+    }
+
+    /// Allocates an object.
+    ///
+    /// Context: Any but NMI, as `gfp` allows.
+    #[inline(always)]
+    pub(crate) fn alloc(&self, gfp: Gfp, nid: i32) -> Option<NonNull<u8>> {
+        let fast = if nid == NO_NODE {
+            self.front.pop()
+        } else {
+            None
+        };
+        let entry = match fast {
+            Some(entry) => entry,
+            None => self.alloc_slow(gfp, nid)?,
+        };
+        // ORDERING: The object is ours alone.
+        entry.state.store(OBJECT_LIVE, Relaxed);
+        if must_clear(gfp) {
+            self.clear(entry.address);
+        }
+        Some(entry.address)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear(&self, object: NonNull<u8>) {
+        if self.constructor.is_none() {
+            // SAFETY: The object is ours and has this many bytes.
+            unsafe { page_alloc::clear(object, self.geometry.stride as usize) };
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_slow(&self, gfp: Gfp, nid: i32) -> Option<Entry> {
+        let store = Store(self);
+        loop {
+            let found = if nid == NO_NODE {
+                self.front.pop_slow(&store, gfp)
+            } else {
+                let node = page_alloc::pool().nearest(nid)?;
+                self.front.pop_node(&store, node, gfp)
+            };
+            if found.is_some() {
+                return found;
+            }
+            // The new slab may be on another node than asked for, if that has no memory left.
+            let node = self.grow(gfp, nid)?;
+            if let Some(entry) = self.front.pop_node(&store, node, gfp) {
+                return Some(entry);
+            }
+        }
+    }
+
+    /// Adds a slab. Returns its node.
+    fn grow(&self, gfp: Gfp, nid: i32) -> Option<usize> {
+        let order = self.geometry.order;
+        let base = page_alloc::alloc_unclear(Kind::Slab, gfp, order, nid)?;
+        let added = self.add_slab(base, gfp);
+        if added.is_none() {
+            // SAFETY: Allocated above.
+            let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+        }
+        added
+    }
+
+    fn add_slab(&self, base: NonNull<u8>, gfp: Gfp) -> Option<usize> {
+        let (window, frame) = window::at(base.addr().get())?;
+        window.ensure_owners(gfp).ok()?;
+        let node = window.node();
+        let id = SlabId::new(NonNull::from(self), &self.geometry, base, node, gfp)?;
+        let nodes = self.nodes.get(node as usize);
+        if let Some(constructor) = self.constructor {
+            for index in 0..self.geometry.objects {
+                // SAFETY: The object lies within the block, which is ours. CAST: Lossless.
+                let object = unsafe { base.add((index * self.geometry.stride) as usize) };
+                // SAFETY: The creator of the cache gave a function for just this.
+                unsafe { constructor(object.as_ptr().cast()) };
+            }
+        }
+        window.set_owners(frame, self.geometry.order.pages(), id.as_owner());
+        nodes?.lock().add(id);
+        Some(node as usize)
+    }
+
+    /// Gives a slab's pages back to the pool.
+    ///
+    /// # Safety
+    ///
+    /// The slab has been removed from its node, with all its objects free.
+    unsafe fn release(&self, id: SlabId) {
+        let slab = id.as_ref();
+        let (base, order) = (slab.base(), self.geometry.order);
+        if let Some((window, frame)) = window::at(base.addr().get()) {
+            window.set_owners(frame, order.pages(), core::ptr::null_mut());
+        }
+        // SAFETY: By the contract of this function.
+        unsafe { id.free() };
+        // SAFETY: The block was allocated for this slab by `grow`.
+        let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+    }
+
+    /// Allocates up to `objects.len()` objects. Returns how many.
+    ///
+    /// Context: Any but NMI, as `gfp` allows.
+    pub(crate) fn alloc_bulk(&self, gfp: Gfp, objects: &mut [*mut c_void]) -> usize {
+        let clear = must_clear(gfp) && self.constructor.is_none();
+        let mut filled = 0;
+        while filled < objects.len() {
+            let want = objects.len() - filled;
+            let mut slots = objects.iter_mut().skip(filled);
+            let got = self.front.pop_many(want, |entry| {
+                // ORDERING: The object is ours alone.
+                entry.state.store(OBJECT_LIVE, Relaxed);
+                if let Some(slot) = slots.next() {
+                    *slot = entry.address.as_ptr().cast();
+                }
+            });
+            if clear {
+                for object in objects.iter().skip(filled).take(got) {
+                    if let Some(object) = NonNull::new(object.cast()) {
+                        self.clear(object);
+                    }
+                }
+            }
+            filled += got;
+            if filled < objects.len() {
+                // The magazine is empty; one object by the slow path fills it.
+                let Some(object) = self.alloc(gfp, NO_NODE) else {
+                    break;
+                };
+                if let Some(slot) = objects.get_mut(filled) {
+                    *slot = object.as_ptr().cast();
+                    filled += 1;
+                }
+            }
+        }
+        filled
+    }
+
+    /// Counts slabs and objects.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for node in &self.nodes {
+            let node = node.lock();
+            census.slabs += node.nr_slabs();
+            census.empty += node.nr_empty();
+            census.free += node.nr_free();
+        }
+        census.objects = census.slabs * self.geometry.objects as usize;
+        census.cached = self.front.cached();
+        census
+    }
+
+    /// Returns the bytes of all slabs.
+    pub(crate) fn slab_pages(&self) -> usize {
+        let slabs: usize = self.nodes.iter().map(|node| node.lock().nr_slabs()).sum();
+        slabs << self.geometry.order.get()
+    }
+
+    /// Gives slabs without used objects back, keeping `keep` of each node. Returns how many.
+    pub(crate) fn release_empty(&self, keep: usize) -> usize {
+        let mut released = 0;
+        for node in &self.nodes {
+            loop {
+                let id = node.lock().remove_empty(keep);
+                let Some(id) = id else {
+                    break;
+                };
+                // SAFETY: Removed above.
+                unsafe { self.release(id) };
+                released += 1;
+            }
+        }
+        released
+    }
+
+    /// Empties this CPU's magazines, or those that were not used since the last tick.
+    fn flush_cpu(&self, idle_only: bool) {
+        self.front.flush_this_cpu(&Store(self), idle_only);
+    }
+
+    /// Empties the depots.
+    fn flush_depots(&self) {
+        self.front.flush_depots(&Store(self));
+    }
+
+    /// Empties the magazines of a CPU that is offline.
+    ///
+    /// # Safety
+    ///
+    /// The CPU is offline and stays so during the call.
+    pub(crate) unsafe fn flush_dead_cpu(&self, cpu: u32) {
+        // SAFETY: By the contract of this function.
+        unsafe { self.front.flush_dead_cpu(&Store(self), cpu) };
+    }
+
+    /// Returns how many objects of a slab are not free in it.
+    pub(crate) fn used(&self, slab: SlabRef) -> u32 {
+        let Some(node) = self.nodes.get(slab.node() as usize) else {
+            return 0;
+        };
+        let mut node = node.lock();
+        let (free, _) = node.change(slab.id(), |head| crate::slab::Listed::free(head));
+        self.geometry.objects.saturating_sub(free)
+    }
+
+    /// Checks the laws. Returns how many slabs were looked at.
+    pub(crate) fn validate(&self) -> Result<usize, Violation> {
+        let mut slabs = 0;
+        for node in &self.nodes {
+            slabs += node.lock().validate(|slab| slab.validate())?;
+        }
+        Ok(slabs)
+    }
+}
+
+/// Largest object, in bytes, that has a slab of its own pages.
+pub(crate) const MAX_OBJECT: usize = crate::slab::MAX_OBJECT;
+
+/// Returns the layout of a cache, or `None` for arguments out of range.
+pub(crate) fn geometry(size: usize, align: usize) -> Option<Geometry> {
+    Geometry::new(size, align, PAGE_SIZE)
+}

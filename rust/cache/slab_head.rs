@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Slabs as the kernel stores them.
+//!
+//! One allocation of bookkeeping memory holds, in this order: [`SlabHead`], one state byte for each
+//! object, and the bitmap of free objects. None of it lies in the slab's own pages.
+
+use super::Cache;
+use crate::{
+    bins::{
+        Arena,
+        Link,
+        Linked, //
+    },
+    gfp::Gfp,
+    metadata,
+    pool::Violation,
+    slab::{
+        Geometry,
+        Listed,
+        Objects, //
+    }, //
+};
+use core::{
+    alloc::Layout,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU8,
+        Ordering::Relaxed, //
+    }, //
+};
+
+/// State of an object that lies free in its slab or in a magazine.
+pub(crate) const OBJECT_FREE: u8 = 0;
+/// State of an object that is handed out.
+pub(crate) const OBJECT_LIVE: u8 = 1;
+
+/// The head of a slab's bookkeeping.
+///
+/// # Invariants
+///
+/// State bytes for `geometry.objects` objects follow; `bitmap` points to `geometry.words()` words
+/// behind them.
+#[repr(C)]
+pub(crate) struct SlabHead {
+    /// Address of the first object.
+    base: NonNull<u8>,
+    cache: NonNull<Cache>,
+    geometry: Geometry,
+    node: u32,
+    /// Free objects; protected by the lock of the cache's node, like all that follows.
+    free: u32,
+    place: Option<u8>,
+    link: Link<SlabId>,
+    bitmap: NonNull<u64>,
+}
+
+/// Names a slab.
+///
+/// # Invariants
+///
+/// The slab is alive: it is part of its cache.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct SlabId(NonNull<SlabHead>);
+
+// SAFETY: The changeable parts of what it names are touched under the lock of a node only.
+unsafe impl Send for SlabId {}
+
+/// What never changes in a slab, for the fast path.
+#[derive(Clone, Copy)]
+pub(crate) struct SlabRef(NonNull<SlabHead>);
+
+fn layout(geometry: &Geometry) -> Option<(Layout, usize)> {
+    // CAST: Lossless.
+    let states = Layout::array::<AtomicU8>(geometry.objects as usize).ok()?;
+    let words = Layout::array::<u64>(geometry.words()).ok()?;
+    let (layout, _) = Layout::new::<SlabHead>().extend(states).ok()?;
+    let (layout, bitmap) = layout.extend(words).ok()?;
+    Some((layout.pad_to_align(), bitmap))
+}
+
+impl SlabId {
+    /// Allocates the bookkeeping of a slab whose objects are all free.
+    pub(crate) fn new(
+        cache: NonNull<Cache>,
+        geometry: &Geometry,
+        base: NonNull<u8>,
+        node: u32,
+        gfp: Gfp,
+    ) -> Option<Self> {
+        let (layout, bitmap) = layout(geometry)?;
+        let head = metadata::alloc(layout, gfp)?.cast::<SlabHead>();
+        // SAFETY: The layout has the bitmap there.
+        let bitmap = unsafe { head.byte_add(bitmap).cast::<u64>() };
+        // SAFETY: Large enough, aligned, and not shared yet. The state bytes are zeroes, that is
+        // `OBJECT_FREE`.
+        // INVARIANT: The layout has room for states and bitmap.
+        unsafe {
+            head.write(SlabHead {
+                base,
+                cache,
+                geometry: *geometry,
+                node,
+                free: 0,
+                place: None,
+                link: Link::new(),
+                bitmap,
+            })
+        };
+        // SAFETY: Written above and not shared yet.
+        unsafe { &mut *head.as_ptr() }.objects(|objects| objects.fill(geometry));
+        // INVARIANT: Alive from here on.
+        Some(Self(head))
+    }
+
+    /// Frees the bookkeeping.
+    ///
+    /// # Safety
+    ///
+    /// The slab is in no list, and nobody uses it any more.
+    pub(crate) unsafe fn free(self) {
+        if let Some((layout, _)) = layout(&self.as_ref().geometry()) {
+            // SAFETY: Allocated by `new` with this layout; by the contract of this function.
+            unsafe { metadata::free(self.0.cast(), layout) };
+        }
+    }
+
+    /// Returns what never changes.
+    pub(crate) fn as_ref(self) -> SlabRef {
+        SlabRef(self.0)
+    }
+
+    /// Returns the pointer that is kept as owner of the slab's pages.
+    pub(crate) fn as_owner(self) -> *mut u8 {
+        self.0.as_ptr().cast()
+    }
+}
+
+impl SlabHead {
+    /// Lets `change` see the free objects.
+    fn objects<R>(&mut self, change: impl FnOnce(&mut Objects<'_>) -> R) -> R {
+        // SAFETY: By the type invariants; `&mut self` in the hands of the lock's holder is the only
+        // access to the bitmap.
+        let words =
+            unsafe { core::slice::from_raw_parts_mut(self.bitmap.as_ptr(), self.geometry.words()) };
+        change(&mut Objects::new(words, &mut self.free))
+    }
+
+    /// Takes up to `max` objects and passes the index of each to `emit`.
+    #[inline]
+    pub(crate) fn take(&mut self, max: u32, emit: impl FnMut(u32)) -> u32 {
+        self.objects(|objects| objects.take(max, emit))
+    }
+
+    /// Takes an object back. Returns whether it was taken.
+    #[inline]
+    pub(crate) fn put(&mut self, index: u32) -> bool {
+        self.objects(|objects| objects.put(index))
+    }
+
+    /// Checks the bitmap, and that no free object is handed out.
+    pub(crate) fn validate(&self) -> Result<(), Violation> {
+        let mut free = self.free;
+        // SAFETY: By the type invariants; the lock's holder only reads.
+        let words =
+            unsafe { core::slice::from_raw_parts_mut(self.bitmap.as_ptr(), self.geometry.words()) };
+        let objects = Objects::new(words, &mut free);
+        objects.validate(&self.geometry)?;
+        let slab = SlabRef(NonNull::from(self));
+        for index in (0..self.geometry.objects).filter(|&index| objects.is_free(index)) {
+            // ORDERING: Free objects change state under the lock only.
+            if slab.state(index).load(Relaxed) != OBJECT_FREE {
+                return Err(Violation("slab: a free object is handed out"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SlabRef {
+    /// Wraps the owner of a page.
+    #[inline(always)]
+    pub(crate) fn from_owner(owner: *mut u8) -> Option<Self> {
+        Some(Self(NonNull::new(owner)?.cast()))
+    }
+
+    #[inline(always)]
+    fn head(&self) -> *const SlabHead {
+        self.0.as_ptr()
+    }
+
+    /// Returns the name of the slab.
+    pub(crate) fn id(self) -> SlabId {
+        // INVARIANT: Owners of pages are alive until their pages have left the cache.
+        SlabId(self.0)
+    }
+
+    /// Returns the cache.
+    #[inline(always)]
+    pub(crate) fn cache(&self) -> &'static Cache {
+        // SAFETY: The slab is alive, and its cache outlives it. The field never changes.
+        unsafe { (*self.head()).cache.as_ref() }
+    }
+
+    /// Returns the layout.
+    #[inline(always)]
+    pub(crate) fn geometry(&self) -> Geometry {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).geometry }
+    }
+
+    /// Returns the node of the slab's pages.
+    #[inline(always)]
+    pub(crate) fn node(&self) -> u32 {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).node }
+    }
+
+    /// Returns the address of the first object.
+    #[inline(always)]
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).base }
+    }
+
+    /// Returns how far an address lies from the first object.
+    #[inline(always)]
+    pub(crate) fn offset(&self, address: usize) -> u32 {
+        // CAST: Slabs are smaller than 4 GiB; other addresses give nonsense, which is checked.
+        address.wrapping_sub(self.base().addr().get()) as u32
+    }
+
+    /// Returns the state byte of an object.
+    #[inline(always)]
+    pub(crate) fn state(&self, index: u32) -> &'static AtomicU8 {
+        // SAFETY: By the invariants of `SlabHead`, for an index below the number of objects, which
+        // callers have from `Geometry::index`. The slab outlives the use of its objects.
+        unsafe {
+            &*self
+                .0
+                .as_ptr()
+                .add(1)
+                .cast::<AtomicU8>()
+                .add(index as usize)
+        }
+    }
+}
+
+/// The right to touch the slabs of a node: lies within that node's lock.
+pub(crate) struct Slabs(());
+
+impl Slabs {
+    /// Returns the arena of a cache's node.
+    ///
+    /// # Safety
+    ///
+    /// Only slabs of that cache and node are named to it.
+    pub(crate) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Linked<SlabId> for SlabHead {
+    fn link(&self) -> &Link<SlabId> {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link<SlabId> {
+        &mut self.link
+    }
+}
+
+impl Listed for SlabHead {
+    fn free(&self) -> u32 {
+        self.free
+    }
+    fn place(&self) -> Option<u8> {
+        self.place
+    }
+    fn set_place(&mut self, place: Option<u8>) {
+        self.place = place;
+    }
+}
+
+impl Arena for Slabs {
+    type Id = SlabId;
+    type Node = SlabHead;
+
+    #[inline(always)]
+    fn node(&self, id: SlabId) -> &SlabHead {
+        // SAFETY: By the invariants of `SlabId` alive; by the contract of `new` ours.
+        unsafe { &*id.0.as_ptr() }
+    }
+
+    #[inline(always)]
+    fn node_mut(&mut self, id: SlabId) -> &mut SlabHead {
+        // SAFETY: As above; `&mut self` is the only access to the node's slabs.
+        unsafe { &mut *id.0.as_ptr() }
+    }
+}

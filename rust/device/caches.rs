@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Slab caches of an open file.
+
+use super::quota::{
+    Budget,
+    Charge, //
+};
+use crate::{
+    bindings,
+    exports, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
+    },
+};
+
+/// Bytes of the largest object.
+const MAX_OBJECT: u32 = 8192;
+
+/// Bytes of a name, with its final NUL.
+const NAME_LEN: usize = bindings::QUARRY_NAME_LEN as usize;
+
+/// What comes before the names of these caches in everything that lists caches.
+const PREFIX: &[u8] = b"user:";
+
+/// The name that a user gave a cache: 1 to 31 bytes of `[A-Za-z0-9_.-]`, then NULs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name([u8; NAME_LEN]);
+
+impl Name {
+    /// Checks a name.
+    pub(super) fn new(raw: [u8; NAME_LEN]) -> Result<Self> {
+        let len = raw.iter().position(|&byte| byte == 0).ok_or(EINVAL)?;
+        let (name, rest) = raw.split_at(len);
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+        if name.is_empty() || !name.iter().all(allowed) || rest.iter().any(|&byte| byte != 0) {
+            return Err(EINVAL);
+        }
+        Ok(Self(raw))
+    }
+
+    /// Returns the name that others see, cut off where the allocator would cut it off.
+    fn shown(&self) -> [u8; NAME_LEN] {
+        let mut shown = [0; NAME_LEN];
+        let (prefix, rest) = shown.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX);
+        for (to, from) in rest
+            .iter_mut()
+            .zip(&self.0)
+            .take(NAME_LEN - 1 - PREFIX.len())
+        {
+            *to = *from;
+        }
+        shown
+    }
+}
+
+/// What a cache is made of, checked.
+pub(super) struct Shape {
+    name: Name,
+    object_size: u32,
+    align: u32,
+}
+
+impl Shape {
+    /// Checks what user space asks for.
+    pub(super) fn new(name: [u8; NAME_LEN], object_size: u32, align: u32) -> Result<Self> {
+        // CAST: A page has fewer than 2^32 bytes.
+        let align_possible = align == 0 || (align.is_power_of_two() && align <= PAGE_SIZE as u32);
+        if object_size == 0 || object_size > MAX_OBJECT || !align_possible {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            name: Name::new(name)?,
+            object_size,
+            align,
+        })
+    }
+}
+
+/// A cache that an open file owns, destroyed when dropped.
+///
+/// # Invariants
+///
+/// - `raw` is a live cache without a constructor, of objects of `object_size` bytes.
+/// - `objects` is at least the number of its live objects, and grows only while the cache is in a
+///   [`CacheTable`].
+pub(super) struct UserCache {
+    raw: NonNull<bindings::quarry_cache>,
+    object_size: u32,
+    name: Name,
+    objects: Atomic<u64>,
+}
+
+// SAFETY: Caches may be used from any task.
+unsafe impl Send for UserCache {}
+
+// SAFETY: As above, also by several at a time.
+unsafe impl Sync for UserCache {}
+
+impl UserCache {
+    fn new(shape: &Shape) -> Result<Self> {
+        let name = shape.name.shown();
+        // SAFETY: `name` ends with a NUL, which the allocator copies up to, and `Shape` has checked
+        // the numbers.
+        let raw = unsafe {
+            exports::quarry_cache_create(
+                name.as_ptr().cast(),
+                shape.object_size,
+                shape.align,
+                0,
+                None,
+            )
+        };
+        // INVARIANT: The cache is new, so nothing of it is live.
+        Ok(Self {
+            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            object_size: shape.object_size,
+            name: shape.name,
+            objects: Atomic::new(0),
+        })
+    }
+
+    /// Returns the bytes of an object.
+    pub(super) fn object_size(&self) -> usize {
+        // CAST: At most `MAX_OBJECT`.
+        self.object_size as usize
+    }
+
+    /// Allocates an object for whoever has taken the cache out of its table with
+    /// [`CacheTable::get`].
+    ///
+    /// On failure, the caller's claim on the cache ends.
+    pub(super) fn alloc(&self, gfp: bindings::gfp_t) -> Option<NonNull<u8>> {
+        // SAFETY: By the type invariants, the cache is live.
+        let object =
+            NonNull::new(unsafe { exports::quarry_cache_alloc(self.raw.as_ptr(), gfp) }.cast());
+        if object.is_none() {
+            self.end_claim();
+        }
+        object
+    }
+
+    /// Frees an object, and ends the claim under which it was allocated.
+    ///
+    /// # Safety
+    ///
+    /// The object must have come from [`alloc`](Self::alloc) of this cache, and not be used any
+    /// more.
+    pub(super) unsafe fn free(&self, object: NonNull<u8>) {
+        // SAFETY: By the type invariants, the cache is live; the rest is this function's contract.
+        unsafe { exports::quarry_cache_free(self.raw.as_ptr(), object.as_ptr().cast()) };
+        self.end_claim();
+    }
+
+    /// Ends a claim that [`CacheTable::get`] made.
+    pub(super) fn end_claim(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_idle`: the object has been freed before
+        // the cache looks idle.
+        self.objects.fetch_sub(1, Release);
+    }
+
+    fn is_idle(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `end_claim`.
+        self.objects.load(Acquire) == 0
+    }
+}
+
+impl Drop for UserCache {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, the cache is live, and this was its only owner.
+        let ret = unsafe { exports::quarry_cache_destroy(self.raw.as_ptr()) };
+        // Every object holds a reference to its cache.
+        debug_assert!(ret == 0);
+    }
+}
+
+/// The caches of an open file, by id: the index in the table plus one.
+pub(super) struct CacheTable {
+    caches: KVec<Option<Arc<UserCache>>>,
+}
+
+impl CacheTable {
+    /// Makes a table without caches.
+    pub(super) fn new() -> Self {
+        Self {
+            caches: KVec::new(),
+        }
+    }
+
+    /// Makes a cache and returns its id.
+    pub(super) fn create(&mut self, shape: &Shape, budget: &Budget) -> Result<u32> {
+        if self
+            .caches
+            .iter()
+            .flatten()
+            .any(|cache| cache.name == shape.name)
+        {
+            return Err(EEXIST);
+        }
+        let charge = Charge::new(budget, 1)?;
+        let index = match self.caches.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                self.caches.push(None, GFP_KERNEL_ACCOUNT)?;
+                self.caches.len() - 1
+            }
+        };
+        let cache = Arc::new(UserCache::new(shape)?, GFP_KERNEL_ACCOUNT)?;
+        if let Some(slot) = self.caches.get_mut(index) {
+            *slot = Some(cache);
+        }
+        charge.keep();
+        Ok(u32::try_from(index + 1)?)
+    }
+
+    /// Returns a cache for one allocation, which must end in [`UserCache::alloc`].
+    pub(super) fn get(&self, id: u32) -> Result<Arc<UserCache>> {
+        let index = self.index(id)?;
+        let cache = self
+            .caches
+            .get(index)
+            .and_then(Option::as_ref)
+            .ok_or(ENOENT)?;
+        // INVARIANT: The cache is in this table, and the number now includes the object to come.
+        // ORDERING: Relaxed: whoever looks whether the cache is idle holds the same lock as this
+        // table's caller.
+        cache.objects.add(1, Relaxed);
+        Ok(cache.clone())
+    }
+
+    /// Takes an idle cache out of the table. It is destroyed when the caller drops it.
+    pub(super) fn remove(&mut self, id: u32, budget: &Budget) -> Result<Arc<UserCache>> {
+        let index = self.index(id)?;
+        let slot = self.caches.get_mut(index).ok_or(ENOENT)?;
+        if !slot.as_ref().ok_or(ENOENT)?.is_idle() {
+            return Err(EBUSY);
+        }
+        let cache = slot.take().ok_or(ENOENT)?;
+        budget.give(1);
+        Ok(cache)
+    }
+
+    /// Takes all caches out.
+    pub(super) fn take_all(&mut self) -> KVec<Option<Arc<UserCache>>> {
+        core::mem::take(&mut self.caches)
+    }
+
+    fn index(&self, id: u32) -> Result<usize> {
+        // CAST: `usize` has at least 32 bits.
+        let index = id.checked_sub(1).ok_or(ENOENT)? as usize;
+        super::table::bounded(index, self.caches.len()).ok_or(ENOENT)
+    }
+}
+
+#[cfg(CONFIG_QUARRY_KUNIT_TEST)]
+#[kunit_tests(quarry_device_caches)]
+mod tests {
+    use super::*;
+
+    fn raw(name: &[u8]) -> [u8; NAME_LEN] {
+        let mut raw = [0; NAME_LEN];
+        raw[..name.len()].copy_from_slice(name);
+        raw
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(Name::new(raw(b"inode_cache-2.x")).is_ok());
+        assert!(Name::new(raw(b"")).is_err());
+        assert!(Name::new(raw(b"a/b")).is_err());
+        assert!(Name::new(raw(b"a b")).is_err());
+        assert!(Name::new(raw(b"a\0b")).is_err());
+        assert!(Name::new([b'x'; NAME_LEN]).is_err());
+    }
+
+    #[test]
+    fn shown_name_has_prefix_and_nul() -> Result {
+        let shown = Name::new(raw(b"abc"))?.shown();
+        assert!(shown[..9] == *b"user:abc\0");
+        let mut longest = [b'x'; NAME_LEN];
+        longest[NAME_LEN - 1] = 0;
+        assert!(Name::new(longest)?.shown()[NAME_LEN - 1] == 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An open file: what it holds and may hold.
+
+use super::{
+    aside,
+    caches::CacheTable,
+    clients::ClientInfo,
+    handle::Handle,
+    memory::Memory,
+    quota::{
+        Budget,
+        Charge,
+        Limits, //
+    },
+    request::{
+        Bytes,
+        Kind,
+        Wait,
+        Wanted, //
+    },
+    table::{
+        Table,
+        Use, //
+    },
+    task::{
+        self,
+        Opener, //
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    },
+};
+
+/// An open file of `/dev/quarry`.
+#[pin_data]
+pub(crate) struct Client {
+    id: u64,
+    opener: Opener,
+    pub(super) limits: Limits,
+    pub(super) bytes: Budget,
+    pub(super) handles: Budget,
+    pub(super) nr_caches: Budget,
+    failures: Atomic<u64>,
+    #[pin]
+    pub(super) table: Table,
+    #[pin]
+    pub(super) caches: Mutex<CacheTable>,
+}
+
+impl Client {
+    /// Makes an open file that holds nothing.
+    pub(super) fn new(id: u64) -> impl PinInit<Self> {
+        let limits = Limits::from_parameters();
+        pin_init!(Self {
+            id,
+            opener: Opener::current(),
+            bytes: Budget::new(limits.bytes),
+            handles: Budget::new(limits.handles.into()),
+            nr_caches: Budget::new(limits.caches.into()),
+            limits,
+            failures: Atomic::new(0),
+            table <- Table::new(),
+            caches <- new_mutex!(CacheTable::new(), "quarry::Client::caches"),
+        })
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Allocates. Returns the handle and the usable size.
+    pub(super) fn alloc(&self, wanted: &Wanted) -> Result<(Handle, u64)> {
+        self.try_alloc(wanted).inspect_err(|_| self.note_failure())
+    }
+
+    fn try_alloc(&self, wanted: &Wanted) -> Result<(Handle, u64)> {
+        let handle_charge = Charge::new(&self.handles, 1)?;
+        let (memory, bytes_charge) = match wanted {
+            Wanted::Memory(request) => {
+                // CAST: `u64` holds every `usize`.
+                let mut charge = Charge::new(&self.bytes, request.bytes.charged() as u64)?;
+                let memory = Memory::new(request)?;
+                charge.adjust(memory.usable() as u64)?;
+                (memory, charge)
+            }
+            Wanted::Object { cache, wait } => {
+                // The claim on the cache ends in `Memory::object`, or when the charge fails.
+                let cache = self.caches.lock().get(*cache)?;
+                let charge = Charge::new(&self.bytes, cache.object_size() as u64);
+                let charge = charge.inspect_err(|_| cache.end_claim())?;
+                (Memory::object(cache, *wait)?, charge)
+            }
+        };
+        let usable = memory.usable() as u64;
+        let handle = self.table.insert(memory)?;
+        handle_charge.keep();
+        bytes_charge.keep();
+        Ok((handle, usable))
+    }
+
+    /// Changes the size of an allocation. Returns the usable size.
+    pub(super) fn realloc(&self, raw: u64, bytes: u64, wait: Wait) -> Result<u64> {
+        self.try_realloc(raw, bytes, wait)
+            .inspect_err(|_| self.note_failure())
+    }
+
+    fn try_realloc(&self, raw: u64, bytes: u64, wait: Wait) -> Result<u64> {
+        let mut taken = self.table.take(Handle::from_raw(raw).ok_or(ENOENT)?)?;
+        let referenced = taken.is_referenced();
+        let memory = taken.memory()?;
+        let kind = memory.kind();
+        if matches!(kind, Kind::Pages | Kind::Object) {
+            return Err(EOPNOTSUPP);
+        }
+        let bytes = Bytes::new(kind, bytes)?;
+        if kind == Kind::Vmalloc && wait != Wait::Yes {
+            return Err(EINVAL);
+        }
+        if referenced {
+            return Err(EBUSY);
+        }
+        // CAST: `u64` holds every `usize`.
+        let old = memory.usable() as u64;
+        // Only what is needed beyond the old size: that is charged already, and given back when the
+        // smaller size is there.
+        let mut growth = Charge::new(&self.bytes, (bytes.charged() as u64).saturating_sub(old))?;
+        memory.resize(bytes.wanted(), wait)?;
+        let new = memory.usable() as u64;
+        if new < old {
+            self.bytes.give(old - new);
+        }
+        // Rounding up may take more than was charged, and the allocation cannot be undone any more.
+        // The excess is less than the allocation, and counts from now on.
+        growth.force(new.saturating_sub(old));
+        growth.keep();
+        Ok(new)
+    }
+
+    /// Frees an allocation.
+    pub(super) fn free(&self, raw: u64) -> Result {
+        let memory = self.table.remove(Handle::from_raw(raw).ok_or(ENOENT)?)?;
+        // CAST: `u64` holds every `usize`.
+        let usable = memory.usable() as u64;
+        drop(memory);
+        self.bytes.give(usable);
+        self.handles.give(1);
+        Ok(())
+    }
+
+    /// Marks an allocation as used, until the result is dropped.
+    pub(super) fn get(&self, raw: u64) -> Result<Use<'_>> {
+        self.table.get(Handle::from_raw(raw).ok_or(ENOENT)?)
+    }
+
+    /// Frees everything that a file holds which is being closed.
+    pub(super) fn close(&self) {
+        self.table.drain(|memory, ticket| {
+            match ticket {
+                Some(ticket) => aside::free(memory, ticket),
+                None => drop(memory),
+            }
+            task::yield_now();
+        });
+        let caches = self.caches.lock().take_all();
+        drop(caches);
+    }
+
+    fn note_failure(&self) {
+        // ORDERING: Relaxed: a counter.
+        self.failures.add(1, Relaxed);
+    }
+
+    /// Describes this open file.
+    pub(super) fn info(&self) -> ClientInfo {
+        let counts = self.table.counts();
+        ClientInfo {
+            id: self.id,
+            pid: self.opener.pid,
+            comm: self.opener.comm,
+            handles: self.handles.used(),
+            bytes: self.bytes.used(),
+            peak_bytes: self.bytes.peak(),
+            caches: self.nr_caches.used(),
+            quota_bytes: self.bytes.limit(),
+            quota_handles: self.handles.limit(),
+            quota_caches: self.nr_caches.limit(),
+            allocs: counts.allocs,
+            frees: counts.frees,
+            // ORDERING: Relaxed: a counter.
+            failures: self.failures.load(Relaxed),
+        }
+    }
+}

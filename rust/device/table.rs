@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The allocations of an open file, by handle.
+//!
+//! Slots lie in shards, each with a lock of its own that is held only to look at a slot. A thread
+//! puts what it allocates into the shard of its CPU, so threads that work on one open file rarely
+//! meet.
+//!
+//! Whoever works with an allocation marks its slot, and works without a lock:
+//!
+//! - [`Use`]: several at a time may read and write the contents. Like threads that share memory,
+//!   they order their accesses among themselves if they care.
+//! - [`Taken`]: one alone may resize or free it.
+//!
+//! Who finds the slot marked in the way of what it wants sleeps and tries again, until it is
+//! killed. There is no wait queue: two threads get in each other's way only if one frees or resizes
+//! what the other works with, and a client that does so has other problems.
+
+use super::{
+    aside::Ticket,
+    handle::Handle,
+    memory::{
+        Memory,
+        View, //
+    },
+    task, //
+};
+use crate::bindings;
+use kernel::{
+    cpu::CpuId,
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Mutex, //
+};
+use pin_init::pin_init_array_from_fn;
+
+const SHARD_BITS: u32 = 4;
+const NR_SHARDS: usize = 1 << SHARD_BITS;
+
+/// End of a list of free slots.
+const NONE: u32 = u32::MAX;
+
+/// What is in a slot.
+enum State {
+    /// Nothing; next free slot of the shard.
+    Free(u32),
+    /// An allocation, used by so many.
+    Live(Memory, u32),
+    /// An allocation that someone holds as [`Taken`].
+    Taken,
+}
+
+struct Slot {
+    generation: u32,
+    state: State,
+    /// Present if the allocation has ever been mapped.
+    ticket: Option<KBox<Ticket>>,
+}
+
+/// Slots are allocated as many at a time as fit a page.
+const SEGMENT: usize = PAGE_SIZE / size_of::<Slot>();
+
+/// Counters of a [`Table`].
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) allocs: u64,
+    pub(super) frees: u64,
+}
+
+struct Shard {
+    segments: KVec<KVec<Slot>>,
+    nr_slots: usize,
+    free: u32,
+    counts: Counts,
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self {
+            segments: KVec::new(),
+            nr_slots: 0,
+            free: NONE,
+            counts: Counts::default(),
+        }
+    }
+
+    fn slot_at(&mut self, local: usize) -> Option<&mut Slot> {
+        let local = bounded(local, self.nr_slots)?;
+        self.segments
+            .get_mut(local / SEGMENT)?
+            .get_mut(local % SEGMENT)
+    }
+
+    /// Returns the slot that a handle names, if it still does.
+    fn slot(&mut self, handle: Handle) -> Result<&mut Slot> {
+        let slot = self.slot_at(local_of(handle.index())).ok_or(ENOENT)?;
+        let named = slot.generation == handle.generation() && !matches!(slot.state, State::Free(_));
+        if named {
+            Ok(slot)
+        } else {
+            Err(ENOENT)
+        }
+    }
+
+    /// Adds slots, none of which is free before.
+    fn grow(&mut self) -> Result {
+        let first = self.nr_slots;
+        // The last index must have a name in every shard.
+        if (first + SEGMENT) << SHARD_BITS > Handle::MAX as usize {
+            return Err(ENOMEM);
+        }
+        let mut segment = KVec::with_capacity(SEGMENT, GFP_KERNEL_ACCOUNT)?;
+        for local in first..first + SEGMENT {
+            let next = if local + 1 < first + SEGMENT {
+                // CAST: Less than `Handle::MAX`.
+                local as u32 + 1
+            } else {
+                NONE
+            };
+            let slot = Slot {
+                generation: 1,
+                state: State::Free(next),
+                ticket: None,
+            };
+            segment.push(slot, GFP_KERNEL_ACCOUNT)?;
+        }
+        self.segments.push(segment, GFP_KERNEL_ACCOUNT)?;
+        self.nr_slots += SEGMENT;
+        // CAST: Less than `Handle::MAX`.
+        self.free = first as u32;
+        Ok(())
+    }
+
+    /// Puts memory into a free slot and returns its index and generation.
+    fn insert(&mut self, memory: Memory) -> core::result::Result<(u32, u32), (Memory, Error)> {
+        if self.free == NONE {
+            if let Err(err) = self.grow() {
+                return Err((memory, err));
+            }
+        }
+        let local = self.free;
+        // CAST: `usize` has at least 32 bits.
+        let Some(slot) = self.slot_at(local as usize) else {
+            return Err((memory, ENOMEM));
+        };
+        let State::Free(next) = slot.state else {
+            return Err((memory, ENOMEM));
+        };
+        let generation = slot.generation;
+        slot.state = State::Live(memory, 0);
+        self.free = next;
+        self.counts.allocs += 1;
+        Ok((local, generation))
+    }
+
+    /// Makes the slot of a handle free, and the handle name nothing. Returns what was in it.
+    fn remove(&mut self, handle: Handle) -> Result<(State, Option<KBox<Ticket>>)> {
+        let free = self.free;
+        let slot = self.slot(handle)?;
+        let state = core::mem::replace(&mut slot.state, State::Free(free));
+        let ticket = slot.ticket.take();
+        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
+        // CAST: Less than `Handle::MAX`.
+        self.free = local_of(handle.index()) as u32;
+        self.counts.frees += 1;
+        Ok((state, ticket))
+    }
+}
+
+/// Returns `index` if it is less than `len`, and never more than that, not even in speculation.
+pub(super) fn bounded(index: usize, len: usize) -> Option<usize> {
+    // SAFETY: Takes any numbers.
+    (index < len).then(|| unsafe { bindings::quarry_helper_array_index_nospec(index, len) })
+}
+
+fn shard_of(index: u32) -> usize {
+    // CAST: `usize` has at least 32 bits.
+    index as usize & (NR_SHARDS - 1)
+}
+
+fn local_of(index: u32) -> usize {
+    // CAST: `usize` has at least 32 bits.
+    (index >> SHARD_BITS) as usize
+}
+
+/// A shard on cache lines of its own.
+#[pin_data]
+#[repr(align(64))]
+struct Aligned {
+    #[pin]
+    shard: Mutex<Shard>,
+}
+
+/// The allocations of an open file.
+#[pin_data]
+pub(super) struct Table {
+    #[pin]
+    shards: [Aligned; NR_SHARDS],
+}
+
+impl Table {
+    /// Makes an empty table.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            shards <- pin_init_array_from_fn(|_| {
+                pin_init!(Aligned {
+                    shard <- new_mutex!(Shard::new(), "quarry::Table::shard"),
+                })
+            }),
+        })
+    }
+
+    fn shard(&self, index: u32) -> &Mutex<Shard> {
+        // PANIC: `shard_of` returns less than `NR_SHARDS`.
+        &self.shards[shard_of(index)].shard
+    }
+
+    /// Puts memory into the table. If there is no place for it, it is freed.
+    pub(super) fn insert(&self, memory: Memory) -> Result<Handle> {
+        let nr = CpuId::current().as_u32() & (NR_SHARDS as u32 - 1);
+        let inserted = self.shard(nr).lock().insert(memory);
+        // The lock is no longer held: memory that comes back may be freed.
+        let (local, generation) = inserted.map_err(|(_, err)| err)?;
+        Ok(Handle::new(local << SHARD_BITS | nr, generation))
+    }
+
+    /// Marks an allocation as used, until the result is dropped.
+    pub(super) fn get(&self, handle: Handle) -> Result<Use<'_>> {
+        self.mark(handle, &mut None)
+    }
+
+    /// Like [`get`](Self::get), and remembers that the allocation gets mapped.
+    pub(super) fn get_to_map(&self, offset: usize) -> Result<Use<'_>> {
+        let generation_of = |index: u32| {
+            let mut shard = self.shard(index).lock();
+            shard.slot_at(local_of(index)).map(|slot| slot.generation)
+        };
+        let handle = Handle::from_map_offset(offset, generation_of).ok_or(ENOENT)?;
+        self.mark(handle, &mut Some(Ticket::new()?))
+    }
+
+    fn mark(&self, handle: Handle, ticket: &mut Option<KBox<Ticket>>) -> Result<Use<'_>> {
+        loop {
+            let mut shard = self.shard(handle.index()).lock();
+            let slot = shard.slot(handle)?;
+            if let State::Live(memory, users) = &mut slot.state {
+                *users += 1;
+                if slot.ticket.is_none() {
+                    slot.ticket = ticket.take();
+                }
+                // INVARIANT: Only `Taken` resizes or frees the allocation, and only without users.
+                return Ok(Use {
+                    table: self,
+                    handle,
+                    // SAFETY: As above.
+                    view: unsafe { memory.view() },
+                    was_mapped: slot.ticket.is_some(),
+                });
+            }
+            drop(shard);
+            task::pause()?;
+        }
+    }
+
+    /// Takes an allocation out of its slot, to resize it.
+    pub(super) fn take(&self, handle: Handle) -> Result<Taken<'_>> {
+        loop {
+            let mut shard = self.shard(handle.index()).lock();
+            let slot = shard.slot(handle)?;
+            if let Some(taken) = self.take_if_idle(handle, slot) {
+                return Ok(taken);
+            }
+            drop(shard);
+            task::pause()?;
+        }
+    }
+
+    /// Takes an allocation out of the table, to free it.
+    ///
+    /// Fails with `EBUSY`, and leaves it as it is, while someone else refers to its pages.
+    pub(super) fn remove(&self, handle: Handle) -> Result<Memory> {
+        let taken = loop {
+            let mut shard = self.shard(handle.index()).lock();
+            let slot = shard.slot(handle)?;
+            // Memory that was never mapped goes at once.
+            if matches!(slot.state, State::Live(_, 0)) && slot.ticket.is_none() {
+                let State::Live(memory, _) = shard.remove(handle)?.0 else {
+                    return Err(ENOENT);
+                };
+                return Ok(memory);
+            }
+            if let Some(taken) = self.take_if_idle(handle, slot) {
+                break taken;
+            }
+            drop(shard);
+            task::pause()?;
+        };
+        if taken.is_referenced() {
+            return Err(EBUSY);
+        }
+        taken.remove()
+    }
+
+    fn take_if_idle<'a>(&'a self, handle: Handle, slot: &mut Slot) -> Option<Taken<'a>> {
+        match core::mem::replace(&mut slot.state, State::Taken) {
+            State::Live(memory, 0) => Some(Taken {
+                table: self,
+                handle,
+                memory: Some(memory),
+                was_mapped: slot.ticket.is_some(),
+            }),
+            other => {
+                slot.state = other;
+                None
+            }
+        }
+    }
+
+    /// Returns the counters, as of some time during the call.
+    pub(super) fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for aligned in &self.shards {
+            let shard = aligned.shard.lock();
+            sum.allocs += shard.counts.allocs;
+            sum.frees += shard.counts.frees;
+        }
+        sum
+    }
+
+    /// Empties the table, of which nothing is in use, into `each`.
+    pub(super) fn drain(&self, mut each: impl FnMut(Memory, Option<KBox<Ticket>>)) {
+        for aligned in &self.shards {
+            let old = core::mem::replace(&mut *aligned.shard.lock(), Shard::new());
+            for slot in old.segments.into_iter().flatten() {
+                if let State::Live(memory, _) = slot.state {
+                    each(memory, slot.ticket);
+                }
+            }
+        }
+    }
+}
+
+/// Someone works with the contents of an allocation.
+///
+/// # Invariants
+///
+/// The slot of `handle` in `table` counts this user, so that the allocation stays as `view` says.
+pub(super) struct Use<'a> {
+    table: &'a Table,
+    handle: Handle,
+    view: View,
+    was_mapped: bool,
+}
+
+impl Use<'_> {
+    /// Whether a process has mapped the allocation, or I/O refers to it.
+    pub(super) fn is_referenced(&self) -> bool {
+        self.was_mapped && self.view.is_referenced()
+    }
+}
+
+impl core::ops::Deref for Use<'_> {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        let mut shard = self.table.shard(self.handle.index()).lock();
+        if let Ok(Slot {
+            state: State::Live(_, users),
+            ..
+        }) = shard.slot(self.handle)
+        {
+            *users -= 1;
+        }
+    }
+}
+
+/// Someone alone holds an allocation. It goes back into its slot when this is dropped.
+pub(super) struct Taken<'a> {
+    table: &'a Table,
+    handle: Handle,
+    memory: Option<Memory>,
+    was_mapped: bool,
+}
+
+impl Taken<'_> {
+    /// Returns the allocation.
+    pub(super) fn memory(&mut self) -> Result<&mut Memory> {
+        self.memory.as_mut().ok_or(ENOENT)
+    }
+
+    /// Whether a process has mapped the allocation, or I/O refers to it.
+    pub(super) fn is_referenced(&self) -> bool {
+        self.was_mapped
+            && self
+                .memory
+                .as_ref()
+                .is_some_and(|memory| memory.is_referenced())
+    }
+
+    /// Takes the allocation out of the table.
+    fn remove(mut self) -> Result<Memory> {
+        let memory = self.memory.take().ok_or(ENOENT)?;
+        let removed = self
+            .table
+            .shard(self.handle.index())
+            .lock()
+            .remove(self.handle);
+        // The slot held the mark, and perhaps a ticket that nobody needs now.
+        removed.map(|_| memory)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Some(memory) = self.memory.take() else {
+            return;
+        };
+        let mut shard = self.table.shard(self.handle.index()).lock();
+        if let Ok(slot) = shard.slot(self.handle) {
+            slot.state = State::Live(memory, 0);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where an allocation lies.
+
+use crate::{
+    bindings,
+    cache,
+    kmalloc,
+    page_alloc::{
+        Kind,
+        NO_NODE, //
+    },
+    pool::FRAMES,
+    vmap_alloc,
+    window::{
+        self,
+        Pfn,
+        ABSENT, //
+    }, //
+};
+use core::{
+    ffi::c_void,
+    ptr::null_mut,
+    sync::atomic::Ordering::Relaxed, //
+};
+use kernel::page::PAGE_SIZE;
+
+/// Returns a page's place in the pool, or `None` if the pool does not have it.
+pub(crate) fn frame(page: *mut bindings::page) -> Option<bindings::quarry_frame> {
+    let pfn = Pfn::of_page(page);
+    let window = window::window(pfn.window())?;
+    // ORDERING: Whoever asks holds the page, so that its state does not become `ABSENT`.
+    if window.state(pfn.frame()).load(Relaxed) == ABSENT {
+        return None;
+    }
+    Some(bindings::quarry_frame {
+        chunk: u32::try_from(pfn.window()).ok()?,
+        frame: u32::try_from(pfn.frame()).ok()?,
+    })
+}
+
+/// Returns page number `index` of a live allocation, or null.
+pub(crate) fn page_at(address: *const c_void, index: usize) -> *mut bindings::page {
+    if vmap_alloc::is_area(address) {
+        return vmap_alloc::page_of(address, index);
+    }
+    let pfn = Pfn::of_address(address.addr());
+    match window::window(pfn.window()) {
+        Some(_) if pfn.frame() + index < FRAMES => Pfn(pfn.0 + index).page(),
+        _ => null_mut(),
+    }
+}
+
+/// Tells what serves a live allocation: everything in `out` but what only the caller knows.
+pub(crate) fn locate(address: *const c_void, out: &mut bindings::quarry_explain) {
+    out.node = NO_NODE;
+    if vmap_alloc::is_area(address) {
+        if let Some(info) = vmap_alloc::area_info(address) {
+            out.layer = bindings::quarry_layer_QUARRY_LAYER_VMALLOC;
+            out.nr_pages = u32::try_from(info.pages).unwrap_or(u32::MAX);
+            out.usable = (info.pages * PAGE_SIZE) as u64;
+            let first = Pfn::of_page(vmap_alloc::page_of(address, 0));
+            out.node = node(first);
+            if info.pages == 1 {
+                out.traits |= bindings::QUARRY_TRAIT_CONTIGUOUS;
+            }
+        }
+        return;
+    }
+    let Some((window, at)) = window::at(address.addr()) else {
+        return;
+    };
+    out.traits |= bindings::QUARRY_TRAIT_CONTIGUOUS;
+    out.node = node(Pfn::of_address(address.addr()));
+    if let Some(slab) = cache::slab_of(address.addr()) {
+        let geometry = slab.geometry();
+        out.layer = bindings::quarry_layer_QUARRY_LAYER_SLAB;
+        out.usable = geometry.stride.into();
+        for (to, from) in out.cache_name.iter_mut().zip(slab.cache().name().bytes()) {
+            // CAST: The same byte, as C has it.
+            *to = *from as kernel::ffi::c_char;
+        }
+        out.object_size = geometry.stride;
+        out.objects = geometry.objects;
+        out.objects_used = slab.cache().used(slab);
+        out.object_index = geometry.nearest(slab.offset(address.addr()));
+        out.order = geometry.order.get();
+        // CAST: At most 1024.
+        out.nr_pages = geometry.order.pages() as u32;
+        return;
+    }
+    // ORDERING: The allocation is live, so that its state does not change.
+    let state = window.state(at).load(Relaxed);
+    out.layer = bindings::quarry_layer_QUARRY_LAYER_PAGES;
+    out.order = (state & 0x0f).into();
+    out.nr_pages = 1 << out.order;
+    out.usable = if state & 0xf0 == Kind::Large as u8 {
+        kmalloc::ksize(address) as u64
+    } else {
+        (PAGE_SIZE as u64) << out.order
+    };
+}
+
+fn node(pfn: Pfn) -> i32 {
+    window::window(pfn.window())
+        .and_then(|window| i32::try_from(window.node()).ok())
+        .unwrap_or(NO_NODE)
+}

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C API: `include/linux/quarry.h` over the layers.
+//!
+//! What each function does is said in that header. The compiler checks here that each has the type
+//! that the header gives it.
+
+#![allow(clippy::missing_safety_doc)]
+
+use crate::{
+    bindings,
+    cache::{
+        self,
+        Cache, //
+    },
+    gfp::Gfp,
+    kmalloc,
+    page_alloc::{
+        self,
+        Kind,
+        NO_NODE, //
+    },
+    pool::Order,
+    report::{
+        self,
+        BadFree, //
+    },
+    upkeep,
+    validate,
+    vmap_alloc,
+    window::Pfn, //
+};
+use core::{
+    ffi::{
+        c_void,
+        CStr, //
+    },
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_ulong, //
+    },
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Checks that a function has the type that the header declares.
+macro_rules! same_as_header {
+    ($($name:ident),* $(,)?) => {
+        $(const _: () = { if true { bindings::$name } else { $name }; };)*
+    };
+}
+
+same_as_header!(
+    quarry_alloc_pages,
+    quarry_alloc_pages_node,
+    quarry_free_pages,
+    quarry_alloc_pages_bulk,
+    quarry_free_pages_bulk,
+    quarry_cache_create,
+    quarry_cache_destroy,
+    quarry_cache_alloc,
+    quarry_cache_free,
+    quarry_cache_alloc_bulk,
+    quarry_cache_free_bulk,
+    quarry_cache_shrink,
+    quarry_kmalloc,
+    quarry_kmalloc_node,
+    quarry_krealloc,
+    quarry_kfree,
+    quarry_kfree_sensitive,
+    quarry_ksize,
+    quarry_vmalloc,
+    quarry_vmalloc_node,
+    quarry_vzalloc,
+    quarry_vrealloc,
+    quarry_vfree,
+    quarry_vmalloc_to_page,
+    quarry_kvmalloc,
+    quarry_kvrealloc,
+    quarry_kvfree,
+    quarry_shrink,
+    quarry_validate,
+);
+
+#[inline(always)]
+fn pages(nid: i32, gfp: bindings::gfp_t, order: c_uint) -> *mut bindings::page {
+    let Some(order) = Order::new(order) else {
+        return null_mut();
+    };
+    match page_alloc::alloc(Kind::Block, Gfp::from_raw(gfp), order, nid) {
+        Some(address) => Pfn::of_address(address.addr().get()).page(),
+        None => null_mut(),
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_alloc_pages(
+    gfp: bindings::gfp_t,
+    order: c_uint,
+) -> *mut bindings::page {
+    pages(NO_NODE, gfp, order)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_alloc_pages_node(
+    nid: c_int,
+    gfp: bindings::gfp_t,
+    order: c_uint,
+) -> *mut bindings::page {
+    pages(nid, gfp, order)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_free_pages(page: *mut bindings::page, order: c_uint) {
+    if page.is_null() {
+        return;
+    }
+    let result = match (
+        Order::new(order),
+        NonNull::new(Pfn::of_page(page).address()),
+    ) {
+        // SAFETY: The caller gives up the block.
+        (Some(order), Some(address)) => unsafe { page_alloc::free(Kind::Block, address, order) },
+        _ => Err(BadFree::Mismatch),
+    };
+    if let Err(why) = result {
+        report::bad_free("quarry_free_pages", page.cast(), why);
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_alloc_pages_bulk(
+    gfp: bindings::gfp_t,
+    nr: c_ulong,
+    pages: *mut *mut bindings::page,
+) -> c_ulong {
+    if nr == 0 || pages.is_null() {
+        return 0;
+    }
+    // SAFETY: The caller has an array of this length.
+    let pages = unsafe { core::slice::from_raw_parts_mut(pages, nr) };
+    page_alloc::alloc_bulk(Kind::Block, Gfp::from_raw(gfp), NO_NODE, pages)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_free_pages_bulk(
+    nr: c_ulong,
+    pages: *mut *mut bindings::page,
+) {
+    if nr == 0 || pages.is_null() {
+        return;
+    }
+    // SAFETY: The caller has an array of this length.
+    let pages = unsafe { core::slice::from_raw_parts(pages, nr) };
+    // SAFETY: The caller gives up the pages.
+    unsafe { page_alloc::free_bulk(Kind::Block, pages) };
+}
+
+/// Returns the cache behind the pointer that C code has.
+#[inline(always)]
+unsafe fn cache<'a>(cache: *mut bindings::quarry_cache) -> &'a Cache {
+    // SAFETY: C code has the pointer from `quarry_cache_create`.
+    unsafe { &*cache.cast::<Cache>() }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_create(
+    name: *const c_char,
+    size: c_uint,
+    align: c_uint,
+    flags: c_ulong,
+    ctor: Option<cache::Constructor>,
+) -> *mut bindings::quarry_cache {
+    let hwalign = bindings::QUARRY_CONST_CACHE_HWALIGN;
+    if name.is_null() || flags & !hwalign != 0 {
+        return null_mut();
+    }
+    // SAFETY: The caller gives a string.
+    let name = unsafe { CStr::from_ptr(name.cast()) };
+    let line = bindings::QUARRY_CONST_CACHE_LINE;
+    let align = if flags & hwalign != 0 {
+        align.max(line)
+    } else {
+        align
+    };
+    cache::create(name, size as usize, align as usize, ctor)
+        .map_or(null_mut(), |cache| cache.as_ptr().cast())
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_cache) -> c_int {
+    let Some(cache) = NonNull::new(c.cast::<Cache>()) else {
+        return 0;
+    };
+    // SAFETY: The caller gives up the cache.
+    match unsafe { cache::destroy(cache) } {
+        Ok(()) => 0,
+        Err(live) => {
+            // SAFETY: The cache was not destroyed.
+            let name = unsafe { cache.as_ref() }.name().as_str();
+            pr_warn!(
+                "cache {} is not destroyed: {} objects are live\n",
+                name,
+                live
+            );
+            EBUSY.to_errno()
+        }
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_alloc(
+    c: *mut bindings::quarry_cache,
+    gfp: bindings::gfp_t,
+) -> *mut c_void {
+    // SAFETY: By the contract of this function.
+    let object = unsafe { cache(c) }.alloc(Gfp::from_raw(gfp), NO_NODE);
+    object.map_or(null_mut(), |object| object.as_ptr().cast())
+}
+
+#[inline(always)]
+unsafe fn cache_free(c: *const Cache, obj: *mut c_void) {
+    let Some(object) = NonNull::new(obj.cast::<u8>()) else {
+        return;
+    };
+    let result = match cache::slab_of(obj.addr()) {
+        Some(slab) if core::ptr::eq(slab.cache(), c) => {
+            // SAFETY: The caller gives up the object.
+            unsafe { cache::free(slab, object) }
+        }
+        Some(_) => Err(BadFree::OtherCache),
+        None => Err(BadFree::Foreign),
+    };
+    if let Err(why) = result {
+        report::bad_free("quarry_cache_free", obj, why);
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_free(
+    c: *mut bindings::quarry_cache,
+    obj: *mut c_void,
+) {
+    // SAFETY: The caller gives up the object.
+    unsafe { cache_free(c.cast(), obj) };
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_alloc_bulk(
+    c: *mut bindings::quarry_cache,
+    gfp: bindings::gfp_t,
+    nr: usize,
+    objs: *mut *mut c_void,
+) -> c_int {
+    let (Ok(count), false) = (c_int::try_from(nr), nr == 0 || objs.is_null()) else {
+        return 0;
+    };
+    // SAFETY: The caller has an array of this length.
+    let objects = unsafe { core::slice::from_raw_parts_mut(objs, nr) };
+    // SAFETY: By the contract of this function.
+    let got = unsafe { cache(c) }.alloc_bulk(Gfp::from_raw(gfp), objects);
+    if got == nr {
+        return count;
+    }
+    for object in objects.iter().take(got) {
+        // SAFETY: Allocated above.
+        unsafe { cache_free(c.cast(), *object) };
+    }
+    0
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_free_bulk(
+    c: *mut bindings::quarry_cache,
+    nr: usize,
+    objs: *mut *mut c_void,
+) {
+    if nr == 0 || objs.is_null() {
+        return;
+    }
+    // SAFETY: The caller has an array of this length.
+    for object in unsafe { core::slice::from_raw_parts(objs, nr) } {
+        // SAFETY: The caller gives up the objects.
+        unsafe { cache_free(c.cast(), *object) };
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_shrink(c: *mut bindings::quarry_cache) -> c_int {
+    // SAFETY: By the contract of this function.
+    cache::shrink(unsafe { cache(c) }).into()
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
+    kmalloc::kmalloc(size, Gfp::from_raw(gfp), NO_NODE)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kmalloc_node(
+    size: usize,
+    gfp: bindings::gfp_t,
+    node: c_int,
+) -> *mut c_void {
+    kmalloc::kmalloc(size, Gfp::from_raw(gfp), node)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_krealloc(
+    p: *const c_void,
+    size: usize,
+    gfp: bindings::gfp_t,
+) -> *mut c_void {
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { kmalloc::krealloc(p, size, Gfp::from_raw(gfp)) }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kfree(p: *const c_void) {
+    // SAFETY: The caller gives up the memory.
+    unsafe { kmalloc::kfree(p) };
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kfree_sensitive(p: *const c_void) {
+    let bytes = kmalloc::ksize(p);
+    if bytes != 0 {
+        // SAFETY: The memory is the caller's and has this many bytes.
+        unsafe { bindings::quarry_helper_memzero_explicit(p.cast_mut(), bytes) };
+    }
+    // SAFETY: The caller gives up the memory.
+    unsafe { kmalloc::kfree(p) };
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_ksize(p: *const c_void) -> usize {
+    kmalloc::ksize(p)
+}
+
+/// Returns where the C function that was called returns to.
+#[inline(always)]
+fn caller() -> usize {
+    0
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vmalloc(size: c_ulong) -> *mut c_void {
+    vmap_alloc::vmalloc(size, Gfp::KERNEL, NO_NODE, caller())
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vmalloc_node(size: c_ulong, node: c_int) -> *mut c_void {
+    vmap_alloc::vmalloc(size, Gfp::KERNEL, node, caller())
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vzalloc(size: c_ulong) -> *mut c_void {
+    vmap_alloc::vmalloc(size, Gfp::KERNEL.with(Gfp::ZERO), NO_NODE, caller())
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vrealloc(
+    p: *const c_void,
+    size: usize,
+    gfp: bindings::gfp_t,
+) -> *mut c_void {
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), caller()) }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vfree(p: *const c_void) {
+    // SAFETY: The caller gives up the memory.
+    unsafe { vmap_alloc::vfree(p) };
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vmalloc_to_page(p: *const c_void) -> *mut bindings::page {
+    vmap_alloc::vmalloc_to_page(p)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kvmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
+    let gfp = Gfp::from_raw(gfp);
+    if size <= kmalloc::MAX {
+        let quiet = if size > PAGE_SIZE {
+            gfp.with(Gfp::NOWARN)
+        } else {
+            gfp
+        };
+        let memory = kmalloc::kmalloc(size, quiet, NO_NODE);
+        if !memory.is_null() || size <= PAGE_SIZE {
+            return memory;
+        }
+    }
+    if gfp.may_sleep() {
+        vmap_alloc::vmalloc(size, gfp, NO_NODE, caller())
+    } else {
+        null_mut()
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kvrealloc(
+    p: *const c_void,
+    size: usize,
+    gfp: bindings::gfp_t,
+) -> *mut c_void {
+    if vmap_alloc::is_area(p) {
+        // SAFETY: The caller gives up the old memory on success.
+        return unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), caller()) };
+    }
+    if size <= kmalloc::MAX {
+        // SAFETY: As above.
+        let memory = unsafe { kmalloc::krealloc(p, size, Gfp::from_raw(gfp).with(Gfp::NOWARN)) };
+        if !memory.is_null() {
+            return memory;
+        }
+    }
+    // SAFETY: The contract is the same.
+    let larger = unsafe { quarry_kvmalloc(size, gfp) };
+    let old = kmalloc::ksize(p);
+    if !larger.is_null() && old != 0 {
+        // SAFETY: Both have that many bytes and do not overlap.
+        unsafe {
+            core::ptr::copy_nonoverlapping(p.cast::<u8>(), larger.cast::<u8>(), old.min(size))
+        };
+        // SAFETY: The caller gives up the old memory on success.
+        unsafe { kmalloc::kfree(p) };
+    }
+    larger
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kvfree(p: *const c_void) {
+    if vmap_alloc::is_area(p) {
+        // SAFETY: The caller gives up the memory.
+        unsafe { vmap_alloc::vfree(p) };
+    } else {
+        // SAFETY: As above.
+        unsafe { kmalloc::kfree(p) };
+    }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_shrink() -> c_ulong {
+    upkeep::shrink()
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_validate() -> c_ulong {
+    // CAST: As wide on the machines that the module is for.
+    validate::all(|violation| pr_err!("validate: {}\n", violation)).violations as c_ulong
+}

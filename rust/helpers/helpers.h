@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What Rust cannot call by itself: macros, inline functions, and functions that
+ * the kernel's own bindings leave out. One call each, sorted by name.
+ */
+#ifndef _QUARRY_HELPERS_H
+#define _QUARRY_HELPERS_H
+
+#include <linux/gfp_types.h>
+#include <linux/spinlock_types.h>
+#include <linux/types.h>
+
+struct page;
+
+/* Classes of locks, from the outermost to the innermost. */
+enum quarry_lock_class {
+	QUARRY_LOCK_AREA,
+	QUARRY_LOCK_DEPOT,
+	QUARRY_LOCK_SLAB,
+	QUARRY_LOCK_WINDOW,
+	QUARRY_LOCK_ZONE,
+	QUARRY_NR_LOCK_CLASSES,
+};
+
+unsigned long quarry_helper_array_index_nospec(unsigned long index, unsigned long size);
+void quarry_helper_cond_resched(void);
+unsigned int quarry_helper_cpu_to_mem(unsigned int cpu);
+bool quarry_helper_fatal_signal_pending(void);
+void quarry_helper_free_page(struct page *page);
+struct page *quarry_helper_get_chunk(int nid, gfp_t gfp, unsigned int order);
+bool quarry_helper_init_on_alloc(void);
+bool quarry_helper_init_on_free(void);
+void *quarry_helper_kvmalloc(size_t size, gfp_t gfp);
+unsigned long quarry_helper_lock(raw_spinlock_t *lock);
+void quarry_helper_lock_init(raw_spinlock_t *lock, enum quarry_lock_class class);
+void quarry_helper_memalloc_restore(unsigned int flags);
+unsigned int quarry_helper_memalloc_save(gfp_t gfp);
+void quarry_helper_memzero_explicit(void *memory, size_t bytes);
+int quarry_helper_node_distance(int from, int to);
+unsigned long quarry_helper_node_end_pfn(int nid);
+bool quarry_helper_node_has_memory(int nid);
+unsigned int quarry_helper_next_possible_cpu(unsigned int from);
+bool quarry_helper_node_online(int nid);
+unsigned int quarry_helper_nr_memory_nodes(void);
+int quarry_helper_numa_mem_id(void);
+void quarry_helper_on_each_cpu(void (*function)(void *), void *argument);
+void *quarry_helper_page_address(const struct page *page);
+int quarry_helper_page_count(const struct page *page);
+int quarry_helper_page_to_nid(const struct page *page);
+void *quarry_helper_per_cpu(void __percpu *pointer, unsigned int cpu);
+void *quarry_helper_pfn_to_kaddr(unsigned long pfn);
+struct page *quarry_helper_pfn_to_page(unsigned long pfn);
+void quarry_helper_preempt_disable(void);
+void quarry_helper_preempt_enable(void);
+void quarry_helper_preempt_schedule(void);
+void *quarry_helper_this_cpu(void __percpu *pointer);
+unsigned long quarry_helper_totalram_pages(void);
+void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags);
+unsigned long quarry_helper_vmalloc_end(void);
+unsigned long quarry_helper_vmalloc_start(void);
+void *quarry_helper_vmap(struct page **pages, unsigned int count);
+void quarry_helper_vunmap(const void *addr);
+
+#endif

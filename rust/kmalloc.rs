@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Contiguous memory of any size: classes from slabs, larger sizes straight from the page pool.
+
+use crate::{
+    cache::{
+        self,
+        Cache, //
+    },
+    gfp::Gfp,
+    global::Global,
+    page_alloc::{
+        self,
+        Kind,
+        NO_NODE, //
+    },
+    pool::Order,
+    report::{
+        self,
+        BadFree, //
+    },
+    window::{
+        self,
+        Window, //
+    }, //
+};
+use core::{
+    ffi::c_void,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
+    sync::atomic::Ordering::Relaxed, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+mod class;
+
+use class::SIZES;
+
+/// What an allocation of no bytes gives: the kernel's `ZERO_SIZE_PTR`.
+const ZERO_SIZE: usize = 16;
+
+/// Largest allocation, in bytes.
+pub(crate) const MAX: usize = PAGE_SIZE << Order::MAX.get();
+
+static CLASSES: Global<[&'static Cache; SIZES.len()]> = Global::new();
+
+/// Allocates `size` bytes from a node, or from the nearest. Null if there is no memory.
+///
+/// Context: Any but NMI, as `gfp` allows.
+#[inline(always)]
+pub(crate) fn kmalloc(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    // A size of 0 wraps and goes the long way.
+    if size.wrapping_sub(1) >= class::LARGEST {
+        return unusual(size, gfp, nid);
+    }
+    // SAFETY: Set by `init`, which runs before anybody can call.
+    let classes = unsafe { CLASSES.get() };
+    let object = class::class(size).and_then(|class| classes.get(class)?.alloc(gfp, nid));
+    object.map_or(null_mut(), |object| object.as_ptr().cast())
+}
+
+/// Serves the sizes that no class does.
+#[cold]
+#[inline(never)]
+fn unusual(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    if size == 0 {
+        return core::ptr::without_provenance_mut(ZERO_SIZE);
+    }
+    let block = Order::for_pages(size.div_ceil(PAGE_SIZE))
+        .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid));
+    block.map_or(null_mut(), |block| block.as_ptr().cast())
+}
+
+/// Frees memory of [`kmalloc`] or [`krealloc`].
+///
+/// Context: Any but NMI.
+///
+/// # Safety
+///
+/// The caller gives up the memory, if it is such.
+#[inline(always)]
+pub(crate) unsafe fn kfree(pointer: *const c_void) {
+    let address = pointer.addr();
+    if address <= ZERO_SIZE {
+        return;
+    }
+    let Some(object) = NonNull::new(pointer.cast_mut().cast::<u8>()) else {
+        return;
+    };
+    let result = match window::at(address) {
+        Some((window, frame)) => match cache::SlabRef::from_owner(window.owner(frame)) {
+            // SAFETY: By the contract of this function.
+            Some(slab) => unsafe { cache::free(slab, object) },
+            // SAFETY: By the contract of this function.
+            None => unsafe { free_large(window, frame, object) },
+        },
+        None => Err(BadFree::Foreign),
+    };
+    if let Err(why) = result {
+        report::bad_free("quarry_kfree", pointer, why);
+    }
+}
+
+/// Returns the order of the large allocation that begins at an address.
+fn large(window: &Window, frame: usize, address: usize) -> Result<Order, BadFree> {
+    // ORDERING: The state of a block changes by its owner's hand only.
+    let state = window.state(frame).load(Relaxed);
+    match Order::new((state & 0x0f).into()) {
+        Some(order) if state == window::held(Kind::Large, order) => {
+            if address % PAGE_SIZE == 0 {
+                Ok(order)
+            } else {
+                Err(BadFree::Interior)
+            }
+        }
+        _ => Err(page_alloc::wrong_state(state)),
+    }
+}
+
+/// # Safety
+///
+/// As for [`kfree`].
+#[cold]
+#[inline(never)]
+unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
+    let order = large(window, frame, block.addr().get())?;
+    // SAFETY: By the contract of this function.
+    unsafe { page_alloc::free(Kind::Large, block, order) }
+}
+
+/// Returns the usable size of an allocation; 0 if it is none of quarry's.
+pub(crate) fn ksize(pointer: *const c_void) -> usize {
+    let address = pointer.addr();
+    if address <= ZERO_SIZE {
+        return 0;
+    }
+    let Some((window, frame)) = window::at(address) else {
+        return 0;
+    };
+    match cache::SlabRef::from_owner(window.owner(frame)) {
+        // CAST: Lossless.
+        Some(slab) => slab.geometry().stride as usize,
+        None => large(window, frame, address).map_or(0, |order| PAGE_SIZE << order.get()),
+    }
+}
+
+/// Changes the size of an allocation, keeping its contents. Null if there is no memory.
+///
+/// Context: Any but NMI, as `gfp` allows.
+///
+/// # Safety
+///
+/// `pointer` is null, or came from [`kmalloc`] or [`krealloc`] and is given up on success.
+pub(crate) unsafe fn krealloc(pointer: *const c_void, size: usize, gfp: Gfp) -> *mut c_void {
+    if size == 0 {
+        // SAFETY: By the contract of this function.
+        unsafe { kfree(pointer) };
+        return core::ptr::without_provenance_mut(ZERO_SIZE);
+    }
+    let room = ksize(pointer);
+    if room == 0 {
+        if pointer.addr() > ZERO_SIZE {
+            report::bad_free("quarry_krealloc", pointer, BadFree::Foreign);
+            return null_mut();
+        }
+        return kmalloc(size, gfp, NO_NODE);
+    }
+    if size <= room {
+        return pointer.cast_mut();
+    }
+    let larger = kmalloc(size, gfp, NO_NODE);
+    if !larger.is_null() {
+        // SAFETY: Both have at least `room` bytes and do not overlap.
+        unsafe {
+            core::ptr::copy_nonoverlapping(pointer.cast::<u8>(), larger.cast::<u8>(), room);
+        }
+        // SAFETY: By the contract of this function.
+        unsafe { kfree(pointer) };
+    }
+    larger
+}
+
+/// Creates the caches of the classes.
+///
+/// # Safety
+///
+/// Called once, after [`cache::init`] and before anything else of this module.
+pub(crate) unsafe fn init() -> Result {
+    let mut caches = [None; SIZES.len()];
+    for (class, (slot, size)) in caches.iter_mut().zip(SIZES).enumerate() {
+        // CAST: Lossless.
+        *slot = cache::create(class::name(class), size as usize, 0, None);
+        if slot.is_none() {
+            break;
+        }
+    }
+    if caches.iter().any(Option::is_none) {
+        for cache in caches.into_iter().flatten() {
+            // SAFETY: Made above and not used.
+            let _ = unsafe { cache::destroy(cache) };
+        }
+        return Err(ENOMEM);
+    }
+    // SAFETY: The caches live until `exit`.
+    let classes = caches.map(|cache| cache.map(|cache| unsafe { cache.as_ref() }));
+    let first = classes[0].ok_or(ENOMEM)?;
+    // SAFETY: By the contract of this function.
+    unsafe { CLASSES.set(classes.map(|class| class.unwrap_or(first))) };
+    Ok(())
+}
+
+/// Ends the caches of the classes. Returns how many objects were still live.
+///
+/// # Safety
+///
+/// Nobody uses this module any more.
+pub(crate) unsafe fn exit() -> usize {
+    // SAFETY: Set by `init`.
+    let classes = *unsafe { CLASSES.get() };
+    let mut live = 0;
+    for class in classes {
+        // SAFETY: Made by `init`; by the contract of this function nobody uses it.
+        if let Err(objects) = unsafe { cache::destroy(NonNull::from(class)) } {
+            pr_err!(
+                "leak: {} objects of {} are live\n",
+                objects,
+                class.name().as_str()
+            );
+            live += objects;
+        }
+    }
+    live
+}

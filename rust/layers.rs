@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Setting the layers up from the bottom, and taking them down from the top.
+
+use crate::{
+    bindings,
+    cache,
+    device,
+    grow,
+    kmalloc,
+    page_alloc,
+    upkeep,
+    vmap_alloc,
+    window, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// How far the setting up has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Nothing,
+    Window,
+    Pages,
+    Classes,
+    Areas,
+}
+
+/// All layers, until dropped.
+pub(crate) struct Layers(Step);
+
+impl Layers {
+    /// Sets all layers up.
+    ///
+    /// Context: Process context, once. May sleep.
+    pub(crate) fn new(limit_mib: u64, reserve_kib: u64) -> Result<Self> {
+        // What has been set up is taken down by `drop` if a later step fails.
+        let mut this = Self(Step::Nothing);
+        let pages = |bytes: Option<u64>| {
+            let pages = bytes.and_then(|bytes| usize::try_from(bytes / PAGE_SIZE as u64).ok());
+            pages.ok_or(EINVAL)
+        };
+        let limit = match limit_mib {
+            // SAFETY: Looks at a counter.
+            0 => (unsafe { bindings::quarry_helper_totalram_pages() }) / 4 * 3,
+            mib => pages(mib.checked_mul(MIB))?,
+        };
+        let reserve = pages(reserve_kib.checked_mul(KIB))?;
+        // SAFETY: Called once, first.
+        unsafe { window::init()? };
+        this.0 = Step::Window;
+        // SAFETY: Called once, after the layer below.
+        unsafe { page_alloc::init(reserve)? };
+        this.0 = Step::Pages;
+        grow::set_limit(limit);
+        grow::prime();
+        // SAFETY: Called once, after the layer below.
+        unsafe { cache::init() };
+        // SAFETY: As above.
+        unsafe { kmalloc::init()? };
+        this.0 = Step::Classes;
+        // SAFETY: As above.
+        unsafe { vmap_alloc::init(None)? };
+        this.0 = Step::Areas;
+        // SAFETY: Called once, before the device is registered.
+        unsafe { device::init() };
+        let (pool, reserve) = (grow::growth().pages, reserve);
+        pr_info!(
+            "loaded: pool of {} pages, at most {}, reserve {}\n",
+            pool,
+            limit,
+            reserve
+        );
+        Ok(this)
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        if self.0 == Step::Nothing {
+            return;
+        }
+        let peak = grow::growth().peak;
+        let mut leaked = 0;
+        // Everything must be empty before the layers below end.
+        if self.0 >= Step::Areas {
+            device::exit();
+            // SAFETY: Set up, and nobody uses it any more.
+            leaked += unsafe { vmap_alloc::teardown() };
+        }
+        if self.0 >= Step::Classes {
+            // SAFETY: As above.
+            leaked += unsafe { kmalloc::exit() };
+        }
+        if self.0 >= Step::Pages {
+            let left = upkeep::return_pages();
+            if left != 0 || leaked != 0 {
+                // What is live may be in use: the pages and what describes them stay.
+                pr_err!("unloaded: {} pages could not be returned\n", left);
+                return;
+            }
+            pr_info!("unloaded: all pages returned, at most {} were held\n", peak);
+            // SAFETY: Empty, and nobody uses it any more.
+            unsafe { page_alloc::exit() };
+        }
+        // SAFETY: As above.
+        unsafe { window::exit() };
+    }
+}

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page blocks: the page pool's mechanism.
+//!
+//! Fast path: this CPU's magazine of the order. Slow path: batches from and to the zone of a node.
+//! Slower: a chunk from the kernel, [`crate::grow`].
+//!
+//! Context: everything here may be called from any context but NMI, as the flags allow.
+
+use crate::{
+    bindings,
+    chunk::{
+        ChunkId,
+        Chunks, //
+    },
+    front::{
+        Backing,
+        Front, //
+    },
+    gfp::Gfp,
+    global::Global,
+    grow,
+    lock::{
+        Class,
+        Guard,
+        RawLock, //
+    },
+    magazine::Entry,
+    pool::{
+        Order,
+        Watermark,
+        Zone,
+        NR_ORDERS, //
+    },
+    report::{
+        self,
+        BadFree, //
+    },
+    window::{
+        self,
+        cached,
+        held,
+        Pfn,
+        ABSENT,
+        FREE, //
+    }, //
+};
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicBool,
+        AtomicU64,
+        Ordering::Relaxed, //
+    }, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+pub(crate) use crate::window::Kind;
+
+/// No node in particular.
+pub(crate) const NO_NODE: i32 = bindings::NUMA_NO_NODE;
+
+/// Entries of a magazine, by order: about 256 KiB, at least one block.
+const ROUNDS: [u32; NR_ORDERS] = [64, 32, 16, 8, 4, 2, 2, 1, 1, 1, 1];
+/// Full magazines in a depot, by order.
+const DEPOT: [u32; NR_ORDERS] = [4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 0];
+/// Blocks that bulk calls take from a zone at a time.
+const BULK: usize = 32;
+
+static POOL: Global<Pool> = Global::new();
+/// The kernel's `init_on_alloc` and `init_on_free`, which do not change after boot.
+static CLEAR_ON_ALLOC: AtomicBool = AtomicBool::new(false);
+static CLEAR_ON_FREE: AtomicBool = AtomicBool::new(false);
+static FAILED: AtomicU64 = AtomicU64::new(0);
+
+/// The zone of one node.
+pub(crate) type KernelZone = Zone<Chunks>;
+
+/// The page pool.
+pub(crate) struct Pool {
+    zones: KVec<KBox<RawLock<KernelZone>>>,
+    /// For each node, the nearest node with memory.
+    nearest: KVec<u32>,
+    fronts: [Front; NR_ORDERS],
+    watermark: Watermark,
+}
+
+/// Returns the pool.
+#[inline(always)]
+pub(crate) fn pool() -> &'static Pool {
+    // SAFETY: Set by `init`, which runs before anything else can call; ended after all else.
+    unsafe { POOL.get() }
+}
+
+impl Pool {
+    /// Returns the zone of a node.
+    pub(crate) fn zone(&self, node: usize) -> Option<&RawLock<KernelZone>> {
+        Some(self.zones.get(node)?)
+    }
+
+    /// Returns the zones of all nodes.
+    pub(crate) fn zones(&self) -> impl ExactSizeIterator<Item = &RawLock<KernelZone>> {
+        self.zones.iter().map(|zone| &**zone)
+    }
+
+    /// Returns the fronts of all orders.
+    pub(crate) fn fronts(&self) -> impl Iterator<Item = (Order, &Front)> {
+        let order = |index: usize| u32::try_from(index).ok().and_then(Order::new);
+        self.fronts
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, front)| Some((order(index)?, front)))
+    }
+
+    /// Returns the pages of each node that only atomic callers get.
+    pub(crate) fn watermark(&self) -> Watermark {
+        self.watermark
+    }
+
+    /// Returns the nearest node with memory.
+    pub(crate) fn nearest(&self, nid: i32) -> Option<usize> {
+        let node = usize::try_from(nid).ok()?;
+        Some(*self.nearest.get(node)? as usize)
+    }
+}
+
+/// Returns whether an allocation must be cleared.
+#[inline(always)]
+pub(crate) fn must_clear(gfp: Gfp) -> bool {
+    // ORDERING: Set before anybody can call.
+    gfp.wants_zero() || CLEAR_ON_ALLOC.load(Relaxed)
+}
+
+/// Returns whether memory must be cleared when it is freed.
+#[inline(always)]
+pub(crate) fn must_clear_on_free() -> bool {
+    // ORDERING: Set before anybody can call.
+    CLEAR_ON_FREE.load(Relaxed)
+}
+
+/// Clears memory.
+///
+/// # Safety
+///
+/// `address` is valid for writes of `bytes` bytes.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn clear(address: NonNull<u8>, bytes: usize) {
+    // SAFETY: By the contract of this function.
+    unsafe { address.as_ptr().write_bytes(0, bytes) };
+}
+
+/// Returns how many requests for blocks have failed.
+pub(crate) fn failed() -> u64 {
+    // ORDERING: Statistics.
+    FAILED.load(Relaxed)
+}
+
+/// The backing store of the front of one order: the zones.
+pub(crate) struct Blocks(pub(crate) Order);
+
+impl Backing for Blocks {
+    fn refill(&self, node: usize, gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
+        let pool = pool();
+        let Some(zone) = pool.zone(node) else {
+            return 0;
+        };
+        let mut zone = zone.lock();
+        let free = pool.watermark.available(zone.nr_free(), gfp.urgency());
+        let max = (free >> self.0.get()).min(want as usize);
+        let state = cached(self.0);
+        let taken = zone.take(self.0, max, |taken| {
+            if let Some(entry) = entry(taken.chunk.window(), taken.frame) {
+                // ORDERING: The block is ours alone; whoever gets it from us sees this store with
+                // the rest of what we hand over.
+                entry.state.store(state, Relaxed);
+                give(entry);
+            }
+        });
+        // CAST: At most `want`.
+        taken as u32
+    }
+
+    fn drain(&self, entries: &[Entry]) {
+        let mut zone: Option<(u32, Guard<'_, KernelZone>)> = None;
+        for entry in entries {
+            let Some((window, frame)) = window::at(entry.address.addr().get()) else {
+                continue;
+            };
+            let (node, Some(chunk)) = (window.node(), window.chunk()) else {
+                continue;
+            };
+            if zone.as_ref().is_none_or(|(held, _)| *held != node) {
+                // The lock of one zone is let go before that of another is taken.
+                drop(zone.take());
+                zone = pool().zone(node as usize).map(|zone| (node, zone.lock()));
+            }
+            if let Some((_, zone)) = &mut zone {
+                // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
+                entry.state.store(FREE, Relaxed);
+                zone.put(ChunkId::new(chunk), frame, self.0);
+            }
+        }
+        if let Some((_, mut zone)) = zone {
+            zone.settle();
+        }
+    }
+}
+
+/// Returns the entry of a page.
+#[inline(always)]
+fn entry(index: usize, frame: usize) -> Option<Entry> {
+    let address = Pfn(index * crate::pool::FRAMES + frame).address();
+    Some(Entry {
+        address: NonNull::new(address)?,
+        state: window::window(index)?.state(frame),
+    })
+}
+
+/// Allocates a block and returns its address.
+#[inline(always)]
+pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
+    let address = alloc_unclear(kind, gfp, order, nid)?;
+    if must_clear(gfp) {
+        // SAFETY: The block is ours and has this many bytes.
+        unsafe { clear(address, PAGE_SIZE << order.get()) };
+    }
+    Some(address)
+}
+
+/// Allocates a block, with whatever it holds, and returns its address.
+#[inline(always)]
+pub(crate) fn alloc_unclear(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
+    let front = &pool().fronts[order.index()];
+    let fast = if nid == NO_NODE { front.pop() } else { None };
+    let entry = match fast {
+        Some(entry) => entry,
+        None => alloc_slow(front, gfp, order, nid)?,
+    };
+    // ORDERING: The block is ours alone.
+    entry.state.store(held(kind, order), Relaxed);
+    Some(entry.address)
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow(front: &Front, gfp: Gfp, order: Order, nid: i32) -> Option<Entry> {
+    let blocks = Blocks(order);
+    let pop = |node: Option<usize>| match node {
+        Some(node) => front.pop_node(&blocks, node, gfp),
+        None => front.pop_slow(&blocks, gfp),
+    };
+    let found = with_growth(gfp, order, nid, pop);
+    if found.is_none() {
+        // ORDERING: Statistics.
+        FAILED.fetch_add(1, Relaxed);
+    }
+    found
+}
+
+/// Calls `take` until it gives something, each time after a further way to get memory.
+///
+/// `take` is told a node, or to use that of this CPU.
+fn with_growth<R>(
+    gfp: Gfp,
+    order: Order,
+    nid: i32,
+    mut take: impl FnMut(Option<usize>) -> Option<R>,
+) -> Option<R> {
+    let pool = pool();
+    let node = pool.nearest(nid);
+    if let Some(found) = take(node) {
+        return Some(found);
+    }
+    // SAFETY: A hint: the task may be on another node by now.
+    let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
+    let first = node.unwrap_or_else(here);
+    // Several tasks may wait for the same chunk: whoever is late grows again, a few times.
+    for _ in 0..4 {
+        if !grow::grow(first, order, gfp) {
+            break;
+        }
+        if let Some(found) = take(node) {
+            return Some(found);
+        }
+    }
+    if !gfp.this_node_only() {
+        for other in (0..pool.zones.len()).filter(|&other| other != first) {
+            if let Some(found) = take(Some(other)) {
+                return Some(found);
+            }
+            if pool
+                .nearest
+                .get(other)
+                .is_some_and(|&near| near as usize == other)
+                && grow::grow(other, order, gfp)
+            {
+                if let Some(found) = take(Some(other)) {
+                    return Some(found);
+                }
+            }
+        }
+    }
+    grow::relieve(gfp);
+    take(Some(first))
+}
+
+/// Frees a block.
+///
+/// # Safety
+///
+/// The caller gives up the block, if it is one.
+#[inline(always)]
+pub(crate) unsafe fn free(kind: Kind, address: NonNull<u8>, order: Order) -> Result<(), BadFree> {
+    let Some((window, frame)) = window::at(address.addr().get()) else {
+        return Err(BadFree::Foreign);
+    };
+    let state = window.state(frame);
+    // ORDERING: A block that the caller owns is changed by nobody else. For one that it does not
+    // own, any value leads to a report, or to the same double free a moment earlier.
+    let found = state.load(Relaxed);
+    if found != held(kind, order) {
+        return Err(wrong_state(found));
+    }
+    if must_clear_on_free() {
+        // SAFETY: The block has this many bytes, and its owner has given it up.
+        unsafe { clear(address, PAGE_SIZE << order.get()) };
+    }
+    // ORDERING: As above.
+    state.store(cached(order), Relaxed);
+    let front = &pool().fronts[order.index()];
+    let entry = Entry { address, state };
+    if !front.push(entry, window.node()) {
+        front.push_slow(&Blocks(order), entry, window.node());
+    }
+    Ok(())
+}
+
+/// Returns what is wrong with a page that was to be freed.
+#[cold]
+pub(crate) fn wrong_state(state: u8) -> BadFree {
+    match state & 0xf0 {
+        ABSENT => BadFree::Foreign,
+        FREE | 0x20 => BadFree::Double,
+        _ => BadFree::Mismatch,
+    }
+}
+
+/// Allocates single pages into an array, as many as there are. Returns how many.
+pub(crate) fn alloc_bulk(
+    kind: Kind,
+    gfp: Gfp,
+    nid: i32,
+    pages: &mut [*mut bindings::page],
+) -> usize {
+    let order = Order::ZERO;
+    let mut filled = 0;
+    while filled < pages.len() {
+        let want = (pages.len() - filled).min(BULK);
+        let got = with_growth(gfp, order, nid, |node| {
+            // SAFETY: A hint, as in `with_growth`.
+            let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
+            let mut got = 0;
+            let node = node.unwrap_or_else(here);
+            // CAST: At most `BULK`.
+            Blocks(order).refill(node, gfp, want as u32, |entry| {
+                // ORDERING: The page is ours alone.
+                entry.state.store(held(kind, order), Relaxed);
+                if let Some(slot) = pages.get_mut(filled + got) {
+                    *slot = Pfn::of_address(entry.address.addr().get()).page();
+                    got += 1;
+                }
+            });
+            (got != 0).then_some(got)
+        });
+        let Some(got) = got else {
+            break;
+        };
+        if must_clear(gfp) {
+            for page in pages.iter().skip(filled).take(got) {
+                if let Some(address) = NonNull::new(Pfn::of_page(*page).address()) {
+                    // SAFETY: The page is ours.
+                    unsafe { clear(address, PAGE_SIZE) };
+                }
+            }
+        }
+        filled += got;
+    }
+    pool().fronts[order.index()].count_bulk(filled as u64, 0);
+    filled
+}
+
+/// Frees single pages.
+///
+/// # Safety
+///
+/// The caller gives up the pages, if they are some.
+pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
+    let order = Order::ZERO;
+    for batch in pages.chunks(BULK) {
+        let mut entries: [Option<Entry>; BULK] = [None; BULK];
+        let mut count = 0;
+        for &page in batch {
+            match release(kind, page) {
+                Ok(entry) => {
+                    entries[count % BULK] = Some(entry);
+                    count += 1;
+                }
+                Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
+            }
+        }
+        let first = entries[0];
+        let Some(first) = first else {
+            continue;
+        };
+        let entries = entries.map(|entry| entry.unwrap_or(first));
+        if let Some(entries) = entries.get(..count) {
+            Blocks(order).drain(entries);
+        }
+        pool().fronts[order.index()].count_bulk(0, count as u64);
+    }
+}
+
+/// Takes a page from its owner.
+fn release(kind: Kind, page: *const bindings::page) -> Result<Entry, BadFree> {
+    let pfn = Pfn::of_page(page);
+    let window = window::window(pfn.window()).ok_or(BadFree::Foreign)?;
+    let state = window.state(pfn.frame());
+    // ORDERING: As in `free`.
+    let found = state.load(Relaxed);
+    if found != held(kind, Order::ZERO) {
+        return Err(wrong_state(found));
+    }
+    state.store(cached(Order::ZERO), Relaxed);
+    let address = NonNull::new(pfn.address()).ok_or(BadFree::Foreign)?;
+    if must_clear_on_free() {
+        // SAFETY: The page was its owner's until now and is ours.
+        unsafe { clear(address, PAGE_SIZE) };
+    }
+    Ok(Entry { address, state })
+}
+
+/// Makes an empty zone. Not inlined: it is large, and the stack is small.
+#[inline(never)]
+fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
+    // SAFETY: Only chunks of windows of the zone's node are named to it.
+    let zone = Zone::new(unsafe { Chunks::new() });
+    Ok(KBox::new(RawLock::new(zone, Class::Zone), GFP_KERNEL)?)
+}
+
+/// Sets up an empty pool that keeps `reserve` pages of each node for atomic callers.
+///
+/// # Safety
+///
+/// Called once, after [`window::init`] and before anything else of this module.
+pub(crate) unsafe fn init(reserve: usize) -> Result {
+    // SAFETY: Set at boot.
+    let nodes = unsafe { bindings::nr_node_ids };
+    // CAST: Node numbers are small.
+    // SAFETY: Looks at a mask of nodes.
+    let has_memory = |nid: u32| unsafe { bindings::quarry_helper_node_has_memory(nid as i32) };
+    // CAST: As above.
+    // SAFETY: Looks at a table of distances.
+    let distance = |from: u32, to: u32| unsafe {
+        bindings::quarry_helper_node_distance(from as i32, to as i32)
+    };
+    let mut zones = KVec::with_capacity(nodes as usize, GFP_KERNEL)?;
+    let mut nearest = KVec::with_capacity(nodes as usize, GFP_KERNEL)?;
+    for nid in 0..nodes {
+        zones.push(new_zone()?, GFP_KERNEL)?;
+        let near = (0..nodes)
+            .filter(|&to| has_memory(to))
+            .min_by_key(|&to| distance(nid, to));
+        nearest.push(near.unwrap_or(nid), GFP_KERNEL)?;
+    }
+    let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
+    for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
+        fronts.push(Front::new(rounds, limit)?, GFP_KERNEL)?;
+    }
+    let mut fronts = fronts.into_iter();
+    let fronts: [Option<Front>; NR_ORDERS] = core::array::from_fn(|_| fronts.next());
+    let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h), Some(i), Some(j), Some(k)] =
+        fronts
+    else {
+        return Err(EINVAL);
+    };
+    // ORDERING: Nobody reads yet.
+    // SAFETY: Looks at a static key.
+    CLEAR_ON_ALLOC.store(unsafe { bindings::quarry_helper_init_on_alloc() }, Relaxed);
+    // SAFETY: As above.
+    CLEAR_ON_FREE.store(unsafe { bindings::quarry_helper_init_on_free() }, Relaxed);
+    let pool = Pool {
+        zones,
+        nearest,
+        fronts: [a, b, c, d, e, f, g, h, i, j, k],
+        watermark: Watermark::new(reserve),
+    };
+    // SAFETY: By the contract of this function.
+    unsafe { POOL.set(pool) };
+    Ok(())
+}
+
+/// Ends the pool, after all its chunks have gone back.
+///
+/// # Safety
+///
+/// Nobody uses the pool any more.
+pub(crate) unsafe fn exit() {
+    // SAFETY: By the contract of this function.
+    unsafe { POOL.end() };
+}

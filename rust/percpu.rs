@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One value a CPU.
+//!
+//! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
+
+use crate::{
+    bindings,
+    preempt::PinnedCpu, //
+};
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// Returns the possible CPUs.
+pub(crate) fn possible_cpus() -> impl Iterator<Item = u32> {
+    let next = |from: u32| {
+        // SAFETY: The mask of possible CPUs does not change after boot.
+        let cpu = unsafe { bindings::quarry_helper_next_possible_cpu(from) };
+        // SAFETY: Set at boot.
+        (cpu < unsafe { bindings::nr_cpu_ids }).then_some(cpu)
+    };
+    core::iter::successors(next(0), move |cpu| next(cpu.wrapping_add(1)))
+}
+
+/// A value for each possible CPU, freed when dropped.
+///
+/// # Invariants
+///
+/// `pointer` is a per-CPU allocation that holds an initialised `T` for each possible CPU.
+pub(crate) struct PerCpu<T> {
+    pointer: NonNull<T>,
+}
+
+// SAFETY: Access is through `&T` from several CPUs, or by moving all of them.
+unsafe impl<T: Send + Sync> Send for PerCpu<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for PerCpu<T> {}
+
+impl<T> PerCpu<T> {
+    /// Allocates and initialises the value of each CPU.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn new(init: impl Fn(u32) -> T) -> Result<Self> {
+        let this = Self::allocate()?;
+        for cpu in possible_cpus() {
+            // SAFETY: The value of a possible CPU is valid for writes.
+            unsafe { this.slot(cpu).write(init(cpu)) };
+        }
+        Ok(this)
+    }
+
+    /// Allocates cleared memory. The caller initialises it before anybody can see the result.
+    fn allocate() -> Result<Self> {
+        let layout = core::alloc::Layout::new::<T>();
+        // SAFETY: Size and alignment are those of a type.
+        let pointer = unsafe {
+            bindings::pcpu_alloc_noprof(
+                layout.size(),
+                layout.align(),
+                false,
+                bindings::QUARRY_CONST_GFP_KERNEL,
+            )
+        };
+        let pointer = NonNull::new(pointer.cast::<T>()).ok_or(ENOMEM)?;
+        // INVARIANT: The callers initialise each value.
+        Ok(Self { pointer })
+    }
+
+    /// Allocates the value of each CPU and initialises it in place, from zeroes.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// `init` leaves an initialised value at the pointer that it is given.
+    pub(crate) unsafe fn new_in_place(init: impl Fn(u32, *mut T)) -> Result<Self> {
+        let this = Self::allocate()?;
+        for cpu in possible_cpus() {
+            init(cpu, this.slot(cpu));
+        }
+        Ok(this)
+    }
+
+    fn slot(&self, cpu: u32) -> *mut T {
+        // SAFETY: By the type invariants this is a per-CPU pointer; `cpu` is possible.
+        unsafe { bindings::quarry_helper_per_cpu(self.pointer.as_ptr().cast(), cpu).cast() }
+    }
+
+    /// Returns the value of a possible CPU.
+    pub(crate) fn on(&self, cpu: u32) -> &T {
+        // SAFETY: By the type invariants, the value is initialised and lives as long as `self`.
+        unsafe { &*self.slot(cpu) }
+    }
+
+    /// Returns the value of this CPU.
+    #[inline(always)]
+    pub(crate) fn this<'a>(&'a self, _cpu: &'a PinnedCpu) -> &'a T {
+        // SAFETY: By the type invariants, the value is initialised and lives as long as `self`.
+        unsafe { &*this_cpu(self.pointer.as_ptr()) }
+    }
+
+    /// Iterates over the values of all possible CPUs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        possible_cpus().map(|cpu| self.on(cpu))
+    }
+}
+
+impl<T> Drop for PerCpu<T> {
+    fn drop(&mut self) {
+        for cpu in possible_cpus() {
+            // SAFETY: By the type invariants; nothing uses the values any more.
+            unsafe { self.slot(cpu).drop_in_place() };
+        }
+        // SAFETY: Allocated by `new`.
+        unsafe { bindings::free_percpu(self.pointer.as_ptr().cast()) };
+    }
+}
+
+/// Returns where this CPU's value of a per-CPU pointer lies.
+#[cfg(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT)))]
+#[inline(always)]
+fn this_cpu<T>(pointer: *mut T) -> *mut T {
+    let mut address = pointer.addr();
+    // SAFETY: Reads this CPU's offset, as `this_cpu_ptr()` does. The caller is pinned.
+    unsafe {
+        core::arch::asm!(
+            "add {address}, qword ptr gs:[rip + {offset}]",
+            address = inout(reg) address,
+            offset = sym bindings::this_cpu_off,
+            options(nostack, readonly, pure),
+        );
+    }
+    pointer.with_addr(address)
+}
+
+/// Returns where this CPU's value of a per-CPU pointer lies.
+#[cfg(not(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT))))]
+#[inline(always)]
+fn this_cpu<T>(pointer: *mut T) -> *mut T {
+    // SAFETY: The caller is pinned and the pointer is a per-CPU pointer.
+    unsafe { bindings::quarry_helper_this_cpu(pointer.cast()).cast() }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! quarry: a memory allocator stack of its own, in a module.
+//!
+//! Layers, each of which calls only those below it: kmalloc and vmalloc; slab caches; the page pool;
+//! chunks from `alloc_pages`. Policy (`pool`, `slab`, `vmalloc`, `kmalloc/class`) is safe code that
+//! also compiles for the host; everything else is mechanism.
+
+mod area;
+mod area_keep;
+mod area_table;
+mod bindings;
+mod bins;
+mod cache;
+mod chunk;
+mod device;
+mod explain;
+mod exports;
+mod front;
+mod gfp;
+mod global;
+mod grow;
+mod kmalloc;
+mod layers;
+mod lock;
+mod magazine;
+mod metadata;
+mod page_alloc;
+mod percpu;
+mod pool;
+mod preempt;
+mod report;
+mod slab;
+mod stats;
+mod upkeep;
+mod validate;
+mod vmalloc;
+mod vmap;
+mod vmap_alloc;
+mod vmap_check;
+mod window;
+
+use kernel::{
+    miscdevice::{
+        MiscDeviceOptions,
+        MiscDeviceRegistration, //
+    },
+    prelude::*, //
+};
+
+module! {
+    type: Quarry,
+    name: "quarry",
+    authors: ["quarry developers"],
+    description: "A memory allocator stack: page pool, slab, kmalloc, vmalloc",
+    license: "GPL",
+    params: {
+        limit_mib: u64 {
+            default: 0,
+            description: "Most memory that the pool may take, in MiB; 0 for 3/4 of the machine's",
+        },
+        reserve_kib: u64 {
+            default: 512,
+            description: "Memory of each node that only atomic callers get, in KiB",
+        },
+        client_bytes: u64 {
+            default: 1073741824,
+            description: "Bytes that one open file may hold",
+        },
+        client_handles: u32 {
+            default: 1048576,
+            description: "Allocations that one open file may hold",
+        },
+        client_caches: u32 {
+            default: 1024,
+            description: "Caches that one open file may have",
+        },
+        client_batch: u32 {
+            default: 65536,
+            description: "Operations in one batch",
+        },
+    },
+}
+
+/// The module. Fields end in this order.
+#[pin_data]
+struct Quarry {
+    #[pin]
+    _device: MiscDeviceRegistration<device::QuarryDevice>,
+    _upkeep: upkeep::Upkeep,
+    _layers: layers::Layers,
+}
+
+impl kernel::InPlaceModule for Quarry {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let options = MiscDeviceOptions { name: c"quarry" };
+        try_pin_init!(Self {
+            // Fields are set up in the order of these lines.
+            _layers: layers::Layers::new(
+                module_parameters::limit_mib.value(),
+                module_parameters::reserve_kib.value(),
+            )?,
+            _upkeep: upkeep::Upkeep::new()?,
+            _device <- MiscDeviceRegistration::register(options),
+        })
+    }
+}
