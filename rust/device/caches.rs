@@ -144,8 +144,8 @@ impl UserCache {
     /// On failure, the caller's claim on the cache ends.
     pub(super) fn alloc(&self, gfp: bindings::gfp_t) -> Option<NonNull<u8>> {
         // SAFETY: By the type invariants, the cache is live.
-        let object =
-            NonNull::new(unsafe { exports::quarry_cache_alloc(self.raw.as_ptr(), gfp) }.cast());
+        let object = unsafe { exports::quarry_cache_alloc(self.raw.as_ptr(), gfp) };
+        let object = NonNull::new(object.cast());
         if object.is_none() {
             self.end_claim();
         }

@@ -93,10 +93,12 @@ impl View {
             if index % 1024 == 1023 {
                 task::yield_now();
             }
+            let Some(page) = self.page(index) else {
+                return false;
+            };
             // SAFETY: The page is part of an allocation that is alive.
-            self.page(index).is_some_and(
-                |page| unsafe { bindings::quarry_helper_page_count(page.as_ptr()) } > 1,
-            )
+            let count = unsafe { bindings::quarry_helper_page_count(page.as_ptr()) };
+            count > 1
         })
     }
 }
@@ -129,9 +131,8 @@ impl Memory {
                 let order = request.bytes.order();
                 // SAFETY: `Request` holds an existing node and an order in range; the device
                 // allocates in process context.
-                let first =
-                    NonNull::new(unsafe { exports::quarry_alloc_pages_node(node, gfp, order) })
-                        .ok_or(ENOMEM)?;
+                let first = unsafe { exports::quarry_alloc_pages_node(node, gfp, order) };
+                let first = NonNull::new(first).ok_or(ENOMEM)?;
                 // SAFETY: The block was just allocated.
                 let start = unsafe { bindings::quarry_helper_page_address(first.as_ptr()) };
                 // INVARIANT: `gfp` has the whole block cleared.

@@ -115,14 +115,17 @@ impl TryFrom<i32> for Node {
     type Error = Error;
 
     fn try_from(raw: i32) -> Result<Self> {
-        let possible = u32::try_from(raw).is_ok_and(|node| node < bindings::MAX_NUMNODES);
-        // SAFETY: Takes any number below `MAX_NUMNODES`.
-        if raw == bindings::QUARRY_NODE_ANY
-            || (possible && unsafe { bindings::quarry_helper_node_online(raw) })
-        {
+        if raw == bindings::QUARRY_NODE_ANY {
             return Ok(Self(raw));
         }
-        Err(EINVAL)
+        if u32::try_from(raw).map_err(|_| EINVAL)? >= bindings::MAX_NUMNODES {
+            return Err(EINVAL);
+        }
+        // SAFETY: Takes any number below `MAX_NUMNODES`.
+        if !unsafe { bindings::quarry_helper_node_online(raw) } {
+            return Err(EINVAL);
+        }
+        Ok(Self(raw))
     }
 }
 
