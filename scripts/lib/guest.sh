@@ -28,7 +28,7 @@ else
 	machine+=(-smp "$smp,sockets=$smp,cores=1,threads=1")
 fi
 if [[ $icount ]]; then
-	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu max)
+	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu Skylake-Client)
 elif [[ $accel == kvm ]]; then
 	machine+=(-accel kvm -cpu host)
 else
