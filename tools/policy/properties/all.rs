@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Property tests of the policy code: random operations against simple models.
+//!
+//! Each model is what the code would be if speed did not matter. After each step both must tell the
+//! same, and `validate()` must find nothing. The cases are the same in each run;
+//! `PROPTEST_RNG_SEED` gives others.
+
+mod churn;
+mod kept;
+mod model;
+mod partial;
+mod sizes;
+mod zone;
+
+use proptest::test_runner::{
+    Config,
+    RngSeed, //
+};
+
+/// Returns how `cases` cases are run: from a fixed seed, unless the environment gives one.
+fn cases(cases: u32) -> Config {
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok();
+    let seed = seed.and_then(|seed| seed.parse().ok()).unwrap_or(0x51ab);
+    Config {
+        cases,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
