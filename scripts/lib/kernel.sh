@@ -110,11 +110,15 @@ build_stock() {
 # check_exports KDIR: every symbol of the Rust crates built here must be one that Debian's kernel exports.
 check_exports() {
 	local missing nr
-	grep -hoE '_R[A-Za-z0-9_]+' "$1"/rust/exports_*_generated.h | sort -u >"$1/rust-symbols"
+	sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));/\1/p' "$1"/rust/exports_*_generated.h | sort -u >"$1/rust-symbols"
 	nr=$(wc -l <"$1/rust-symbols")
 	missing=$(awk '{ print $2 }' "$1/Module.symvers" | sort -u | comm -23 "$1/rust-symbols" - | wc -l)
 	echo "$nr symbols of Rust crates, $missing of them not in the kernel"
-	((nr > 0 && missing == 0))
+	if ((nr == 0 || missing)); then
+		echo "the crates built here are not those that the kernel was built with: modules would not load"
+		echo "name a kernel in scripts/kernel.lock whose compiler is that of $TOOLCHAIN_SUITE: $(inside rustc --version)"
+		return 1
+	fi
 }
 
 build_debug() {
