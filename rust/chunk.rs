@@ -5,7 +5,10 @@
 use crate::{
     bins::Arena,
     gfp::Gfp,
-    metadata,
+    metadata::{
+        self,
+        About, //
+    },
     pool::Chunk, //
 };
 use core::{
@@ -24,7 +27,7 @@ pub(crate) struct KernelChunk {
 impl KernelChunk {
     /// Allocates a chunk without pages for a window.
     pub(crate) fn new(window: usize, gfp: Gfp) -> Option<NonNull<Self>> {
-        let chunk = metadata::alloc(Layout::new::<Self>(), gfp)?.cast::<Self>();
+        let chunk = metadata::alloc(About::Pool, Layout::new::<Self>(), gfp)?.cast::<Self>();
         // SAFETY: Large enough, aligned, and not shared yet.
         unsafe {
             chunk.write(Self {
@@ -43,7 +46,7 @@ impl KernelChunk {
     /// It came from [`KernelChunk::new`], and nobody uses it any more.
     pub(crate) unsafe fn free(this: NonNull<Self>) {
         // SAFETY: By the contract of this function.
-        unsafe { metadata::free(this.cast(), Layout::new::<Self>()) };
+        unsafe { metadata::free(About::Pool, this.cast(), Layout::new::<Self>()) };
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
         Magazine,
         Stack, //
     },
+    metadata::About,
     percpu::PerCpu,
     preempt, //
 };
@@ -111,6 +112,7 @@ pub(crate) struct Counters {
 
 /// The magazines of all CPUs and nodes for one kind of thing.
 pub(crate) struct Front {
+    about: About,
     cpus: PerCpu<Cpu>,
     depots: KVec<RawLock<Depot>>,
     /// Entries of a magazine.
@@ -123,7 +125,7 @@ impl Front {
     /// Creates the front of something that lies in magazines of `rounds`.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn new(rounds: u32, limit: u32) -> Result<Self> {
+    pub(crate) fn new(about: About, rounds: u32, limit: u32) -> Result<Self> {
         let cpus = PerCpu::new(|cpu| Cpu {
             busy: Cell::new(false),
             // SAFETY: The CPU is possible.
@@ -148,6 +150,7 @@ impl Front {
             depots.push(RawLock::new(depot, Class::Depot), GFP_KERNEL)?;
         }
         Ok(Self {
+            about,
             cpus,
             depots,
             rounds,
@@ -324,7 +327,7 @@ impl Front {
             .depots
             .get(cpu.node as usize)
             .and_then(|depot| depot.lock().empty.pop());
-        match kept.or_else(|| Magazine::new(self.rounds, Gfp::NOWAIT)) {
+        match kept.or_else(|| Magazine::new(self.about, self.rounds, Gfp::NOWAIT)) {
             Some(magazine) => {
                 place.set(magazine);
                 true
@@ -537,14 +540,14 @@ impl Drop for Front {
             let mut depot = depot.lock();
             while let Some(magazine) = depot.empty.pop() {
                 // SAFETY: The front is going away, so that nobody uses its magazines.
-                unsafe { Magazine::free(magazine) };
+                unsafe { Magazine::free(self.about, magazine) };
             }
         }
         for cpu in self.cpus.iter() {
             for place in [&cpu.loaded, &cpu.spare] {
                 let magazine = place.replace(Magazine::dummy());
                 // SAFETY: The front is going away, so that nobody uses its magazines.
-                unsafe { Magazine::free(magazine) };
+                unsafe { Magazine::free(self.about, magazine) };
             }
         }
     }

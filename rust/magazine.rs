@@ -7,7 +7,10 @@
 
 use crate::{
     gfp::Gfp,
-    metadata, //
+    metadata::{
+        self,
+        About, //
+    }, //
 };
 use core::{
     alloc::Layout,
@@ -72,8 +75,8 @@ impl Magazine {
     }
 
     /// Allocates an empty magazine.
-    pub(crate) fn new(capacity: u32, gfp: Gfp) -> Option<NonNull<Self>> {
-        let memory = metadata::alloc(Self::layout(capacity)?, gfp)?.cast::<Self>();
+    pub(crate) fn new(about: About, capacity: u32, gfp: Gfp) -> Option<NonNull<Self>> {
+        let memory = metadata::alloc(about, Self::layout(capacity)?, gfp)?.cast::<Self>();
         // SAFETY: The memory is large enough, aligned to 8 bytes, and not shared yet.
         // INVARIANT: `count` is 0.
         unsafe {
@@ -91,8 +94,8 @@ impl Magazine {
     ///
     /// # Safety
     ///
-    /// Nobody uses the magazine any more.
-    pub(crate) unsafe fn free(this: NonNull<Self>) {
+    /// Nobody uses the magazine any more, and it was made for the same subject.
+    pub(crate) unsafe fn free(about: About, this: NonNull<Self>) {
         // SAFETY: The magazine is alive until freed below.
         let capacity = unsafe { this.as_ref() }.capacity;
         if capacity == 0 {
@@ -100,7 +103,7 @@ impl Magazine {
         }
         if let Some(layout) = Self::layout(capacity) {
             // SAFETY: Allocated by `new` with this layout.
-            unsafe { metadata::free(this.cast(), layout) };
+            unsafe { metadata::free(about, this.cast(), layout) };
         }
     }
 

@@ -17,19 +17,43 @@ use core::{
     }, //
 };
 
-/// Bytes in use.
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+/// What bookkeeping is about.
+#[derive(Clone, Copy)]
+pub(crate) enum About {
+    /// Chunks, their pages, and magazines of blocks.
+    Pool,
+    /// Slabs, which page is part of which slab, and magazines of objects.
+    Slab,
+}
+
+/// Bytes in use, about each.
+static BYTES: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+impl About {
+    /// Returns how many bytes of bookkeeping about this are in use.
+    pub(crate) fn bytes(self) -> usize {
+        // ORDERING: A counter for people; nothing follows from it.
+        self.counter().load(Relaxed)
+    }
+
+    fn counter(self) -> &'static AtomicUsize {
+        let [pool, slab] = &BYTES;
+        match self {
+            Self::Pool => pool,
+            Self::Slab => slab,
+        }
+    }
+}
 
 /// Returns how many bytes of bookkeeping are in use.
 pub(crate) fn bytes() -> usize {
-    // ORDERING: A counter for people; nothing follows from it.
-    BYTES.load(Relaxed)
+    About::Pool.bytes() + About::Slab.bytes()
 }
 
 /// Allocates cleared memory. Alignment beyond that of the kernel's `kmalloc` is not offered.
 ///
 /// Context: Any, as `gfp` allows.
-pub(crate) fn alloc(layout: Layout, gfp: Gfp) -> Option<NonNull<u8>> {
+pub(crate) fn alloc(about: About, layout: Layout, gfp: Gfp) -> Option<NonNull<u8>> {
     let size = layout.size();
     // SAFETY: Plain allocation. The size is rounded up to the alignment, because the kernel aligns
     // sizes that are powers of two to themselves.
@@ -40,8 +64,8 @@ pub(crate) fn alloc(layout: Layout, gfp: Gfp) -> Option<NonNull<u8>> {
         )
     };
     let memory = NonNull::new(memory.cast::<u8>())?;
-    // ORDERING: See `bytes`.
-    BYTES.fetch_add(size, Relaxed);
+    // ORDERING: See `About::bytes`.
+    about.counter().fetch_add(size, Relaxed);
     Some(memory)
 }
 
@@ -49,10 +73,10 @@ pub(crate) fn alloc(layout: Layout, gfp: Gfp) -> Option<NonNull<u8>> {
 ///
 /// # Safety
 ///
-/// `memory` came from [`alloc`] with the same layout, and nobody uses it any more.
-pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
-    // ORDERING: See `bytes`.
-    BYTES.fetch_sub(layout.size(), Relaxed);
+/// `memory` came from [`alloc`] with the same layout and subject, and nobody uses it any more.
+pub(crate) unsafe fn free(about: About, memory: NonNull<u8>, layout: Layout) {
+    // ORDERING: See `About::bytes`.
+    about.counter().fetch_sub(layout.size(), Relaxed);
     // SAFETY: By the contract of this function.
     unsafe { bindings::kfree(memory.as_ptr().cast()) };
 }

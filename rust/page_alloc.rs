@@ -26,6 +26,7 @@ use crate::{
         RawLock, //
     },
     magazine::Entry,
+    metadata::About,
     pool::{
         Order,
         Watermark,
@@ -478,7 +479,7 @@ pub(crate) unsafe fn init(reserve: usize) -> Result {
     }
     let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
     for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
-        fronts.push(Front::new(rounds, limit)?, GFP_KERNEL)?;
+        fronts.push(Front::new(About::Pool, rounds, limit)?, GFP_KERNEL)?;
     }
     let mut fronts = fronts.into_iter();
     let fronts: [Option<Front>; NR_ORDERS] = core::array::from_fn(|_| fronts.next());

@@ -24,7 +24,10 @@ use crate::{
         Class,
         RawLock, //
     },
-    metadata,
+    metadata::{
+        self,
+        About, //
+    },
     pool::{
         Order,
         FRAMES, //
@@ -265,7 +268,7 @@ impl Window {
             return Ok(());
         }
         let layout = Layout::new::<Owners>();
-        let fresh = metadata::alloc(layout, gfp).ok_or(AllocError)?;
+        let fresh = metadata::alloc(About::Slab, layout, gfp).ok_or(AllocError)?;
         // SAFETY: Set by `init`, which ran before any page was handed out.
         let guard = unsafe { ATTACH.get() }.lock();
         if core::ptr::eq(self.owners.load(Relaxed), &NO_OWNERS) {
@@ -275,7 +278,7 @@ impl Window {
         }
         drop(guard);
         // SAFETY: Allocated above and not published.
-        unsafe { metadata::free(fresh, layout) };
+        unsafe { metadata::free(About::Slab, fresh, layout) };
         Ok(())
     }
 
@@ -287,10 +290,10 @@ impl Window {
             return Some(chunk);
         }
         let layout = Layout::new::<States>();
-        let states = metadata::alloc(layout, gfp)?;
+        let states = metadata::alloc(About::Pool, layout, gfp)?;
         let Some(chunk) = KernelChunk::new(index, gfp) else {
             // SAFETY: Allocated above and not published.
-            unsafe { metadata::free(states, layout) };
+            unsafe { metadata::free(About::Pool, states, layout) };
             return None;
         };
         // SAFETY: Set by `init`, which ran before the pool could grow.
@@ -298,7 +301,7 @@ impl Window {
         if let Some(winner) = self.chunk() {
             drop(guard);
             // SAFETY: Allocated above and not published.
-            unsafe { metadata::free(states, layout) };
+            unsafe { metadata::free(About::Pool, states, layout) };
             // SAFETY: As above.
             unsafe { KernelChunk::free(chunk) };
             return Some(winner);
@@ -322,7 +325,7 @@ impl Window {
         if !core::ptr::eq(owners, &NO_OWNERS) {
             if let Some(owners) = NonNull::new(owners) {
                 // SAFETY: Allocated by `ensure_owners`; nobody uses it any more.
-                unsafe { metadata::free(owners.cast(), Layout::new::<Owners>()) };
+                unsafe { metadata::free(About::Slab, owners.cast(), Layout::new::<Owners>()) };
             }
         }
         if let Some(chunk) = self.chunk() {
@@ -330,7 +333,7 @@ impl Window {
             unsafe { KernelChunk::free(chunk) };
             if let Some(states) = NonNull::new(self.states.load(Relaxed)) {
                 // SAFETY: As above.
-                unsafe { metadata::free(states.cast(), Layout::new::<States>()) };
+                unsafe { metadata::free(About::Pool, states.cast(), Layout::new::<States>()) };
             }
         }
     }

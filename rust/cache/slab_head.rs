@@ -13,7 +13,10 @@ use crate::{
         Linked, //
     },
     gfp::Gfp,
-    metadata,
+    metadata::{
+        self,
+        About, //
+    },
     pool::Violation,
     slab::{
         Geometry,
@@ -89,7 +92,7 @@ impl SlabId {
         gfp: Gfp,
     ) -> Option<Self> {
         let (layout, bitmap) = layout(geometry)?;
-        let head = metadata::alloc(layout, gfp)?.cast::<SlabHead>();
+        let head = metadata::alloc(About::Slab, layout, gfp)?.cast::<SlabHead>();
         // SAFETY: The layout has the bitmap there.
         let bitmap = unsafe { head.byte_add(bitmap).cast::<u64>() };
         // SAFETY: Large enough, aligned, and not shared yet. The state bytes are zeroes, that is
@@ -121,7 +124,7 @@ impl SlabId {
     pub(crate) unsafe fn free(self) {
         if let Some((layout, _)) = layout(&self.as_ref().geometry()) {
             // SAFETY: Allocated by `new` with this layout; by the contract of this function.
-            unsafe { metadata::free(self.0.cast(), layout) };
+            unsafe { metadata::free(About::Slab, self.0.cast(), layout) };
         }
     }
 
