@@ -25,6 +25,7 @@ use crate::{
         RawLock, //
     },
     magazine::Entry,
+    metadata::About,
     page_alloc::{
         self,
         must_clear,
@@ -63,9 +64,11 @@ pub(crate) use registry::{
     for_each,
     for_each_during_hotplug,
     init,
+    observe,
     shrink,
     shrink_all,
-    tick, //
+    tick,
+    Observer, //
 };
 pub(crate) use slab_head::SlabRef;
 use slab_head::{
@@ -271,7 +274,11 @@ impl Cache {
         }
         let magazine_bytes = geometry.rounds.wrapping_mul(geometry.stride).max(1);
         let cache = Self {
-            front: Front::new(geometry.rounds, (DEPOT_BYTES / magazine_bytes).clamp(2, 16))?,
+            front: Front::new(
+                About::Slab,
+                geometry.rounds,
+                (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
+            )?,
             geometry,
             constructor,
             nodes,

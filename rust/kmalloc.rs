@@ -149,6 +149,13 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
     }
 }
 
+/// Returns whether a cache is that of a class.
+pub(crate) fn is_class(cache: &Cache) -> bool {
+    // SAFETY: Set by `init`, which runs before anybody can call.
+    let classes = unsafe { CLASSES.get() };
+    classes.iter().any(|class| core::ptr::eq(*class, cache))
+}
+
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
 ///
 /// Context: Any but NMI, as `gfp` allows.

@@ -13,6 +13,7 @@ mod bindings;
 mod bins;
 mod cache;
 mod chunk;
+mod debugfs;
 mod device;
 mod explain;
 mod exports;
@@ -87,6 +88,7 @@ module! {
 struct Quarry {
     #[pin]
     _device: MiscDeviceRegistration<device::QuarryDevice>,
+    _debugfs: debugfs::Debugfs,
     _upkeep: upkeep::Upkeep,
     _layers: layers::Layers,
 }
@@ -101,6 +103,7 @@ impl kernel::InPlaceModule for Quarry {
                 module_parameters::reserve_kib.value(),
             )?,
             _upkeep: upkeep::Upkeep::new()?,
+            _debugfs: debugfs::Debugfs::new()?,
             _device <- MiscDeviceRegistration::register(options),
         })
     }

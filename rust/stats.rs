@@ -33,22 +33,18 @@ use core::ops::ControlFlow;
 /// its zone's lock.
 pub(crate) fn for_each_chunk(mut f: impl FnMut(usize, u32, &Chunk<ChunkId>)) {
     for index in 0..window::nr_windows() {
-        let Some(window) = window::window(index) else {
-            continue;
-        };
-        let Some(chunk) = window.chunk() else {
-            continue;
-        };
-        let Some(zone) = pool().zone(window.node() as usize) else {
-            continue;
-        };
-        let mut zone = zone.lock();
-        zone.settle();
-        let chunk = zone.arena().node(ChunkId::new(chunk));
-        if chunk.nr_present() != 0 {
-            f(index, window.node(), chunk);
-        }
+        with_chunk(index, |node, chunk| f(index, node, chunk));
     }
+}
+
+/// Calls `f` with the node of a window and its chunk under the zone's lock, if that has pages.
+pub(crate) fn with_chunk<R>(index: usize, f: impl FnOnce(u32, &Chunk<ChunkId>) -> R) -> Option<R> {
+    let window = window::window(index)?;
+    let chunk = window.chunk()?;
+    let mut zone = pool().zone(window.node() as usize)?.lock();
+    zone.settle();
+    let chunk = zone.arena().node(ChunkId::new(chunk));
+    (chunk.nr_present() != 0).then(|| f(window.node(), chunk))
 }
 
 /// What the page pool of one node has.

@@ -18,7 +18,17 @@ use core::{
         c_void,
         CStr, //
     },
-    ptr::NonNull, //
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicPtr,
+        Ordering::{
+            Acquire,
+            Release, //
+        }, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -53,6 +63,31 @@ global_lock! {
     };
 }
 
+/// Who is told of caches that come and go. No lock is held then.
+pub(crate) struct Observer {
+    /// There is a new cache; nobody but its maker knows it yet.
+    pub(crate) created: fn(&Cache),
+    /// The cache with this number is no more.
+    pub(crate) destroyed: fn(u32),
+}
+
+static OBSERVER: AtomicPtr<Observer> = AtomicPtr::new(null_mut());
+
+/// Says who is told from now on, if anybody.
+pub(crate) fn observe(observer: Option<&'static Observer>) {
+    let observer = observer.map_or(null_mut(), |observer| {
+        core::ptr::from_ref(observer).cast_mut()
+    });
+    // ORDERING: Release pairs with the Acquire in `observer`: what the observer needs is set up.
+    OBSERVER.store(observer, Release);
+}
+
+fn observer() -> Option<&'static Observer> {
+    // ORDERING: Acquire pairs with the Release in `observe`.
+    // SAFETY: Null, or from a reference that is good for as long as the module.
+    unsafe { OBSERVER.load(Acquire).as_ref() }
+}
+
 /// Sets up the list.
 ///
 /// # Safety
@@ -80,6 +115,11 @@ pub(crate) fn create(
     let cache = NonNull::new(KBox::into_raw(cache))?;
     caches.list.push(Registered(cache), GFP_KERNEL).ok()?;
     caches.next_id = id.wrapping_add(1);
+    drop(caches);
+    if let Some(observer) = observer() {
+        // SAFETY: Made above, and nobody else knows it.
+        (observer.created)(unsafe { cache.as_ref() });
+    }
     Some(cache)
 }
 
@@ -102,6 +142,9 @@ pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), usize> {
     }
     caches.list.retain(|other| other.0 != cache);
     drop(caches);
+    if let Some(observer) = observer() {
+        (observer.destroyed)(this.id());
+    }
     this.release_empty(0);
     // SAFETY: Made by `create` from a `KBox`; out of the list, and by contract nobody uses it.
     drop(unsafe { KBox::from_raw(cache.as_ptr()) });
