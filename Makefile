@@ -121,6 +121,10 @@ tools: ## build/bin/quarry, the command line, as one static binary
 host-test: ## the tests that need no kernel
 	@$(cargo) test --workspace --manifest-path tools/Cargo.toml
 
+.PHONY: script-test
+script-test: ## the tests of the scripts: that what must fail does
+	@$(toolbox) scripts/selftest
+
 .PHONY: guest-test
 guest-test: ## the tests in guests, of tests/guest/matrix; ONLY=NAME for those whose name matches
 	@scripts/guest-tests $(ONLY)
