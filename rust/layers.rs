@@ -38,7 +38,7 @@ impl Layers {
     /// Sets all layers up.
     ///
     /// Context: Process context, once. May sleep.
-    pub(crate) fn new(limit_mib: u64, reserve_kib: u64) -> Result<Self> {
+    pub(crate) fn new(limit_mib: u64, reserve_kib: u64, init_on_alloc: i8) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
         let mut this = Self(Step::Nothing);
         let pages = |bytes: Option<u64>| {
@@ -50,12 +50,18 @@ impl Layers {
             0 => (unsafe { bindings::quarry_helper_totalram_pages() }) / 4 * 3,
             mib => pages(mib.checked_mul(MIB))?,
         };
+        let clear = match init_on_alloc {
+            -1 => None,
+            0 => Some(false),
+            1 => Some(true),
+            _ => return Err(EINVAL),
+        };
         let reserve = pages(reserve_kib.checked_mul(KIB))?;
         // SAFETY: Called once, first.
         unsafe { window::init()? };
         this.0 = Step::Window;
         // SAFETY: Called once, after the layer below.
-        unsafe { page_alloc::init(reserve)? };
+        unsafe { page_alloc::init(reserve, clear)? };
         this.0 = Step::Pages;
         grow::set_limit(limit);
         grow::prime();

@@ -454,10 +454,12 @@ fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
 
 /// Sets up an empty pool that keeps `reserve` pages of each node for atomic callers.
 ///
+/// Whether memory is cleared when it is allocated: `clear`, or the kernel's choice.
+///
 /// # Safety
 ///
 /// Called once, after [`window::init`] and before anything else of this module.
-pub(crate) unsafe fn init(reserve: usize) -> Result {
+pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
     // SAFETY: Set at boot.
     let nodes = unsafe { bindings::nr_node_ids };
     // CAST: Node numbers are small.
@@ -490,7 +492,8 @@ pub(crate) unsafe fn init(reserve: usize) -> Result {
     };
     // ORDERING: Nobody reads yet.
     // SAFETY: Looks at a static key.
-    CLEAR_ON_ALLOC.store(unsafe { bindings::quarry_helper_init_on_alloc() }, Relaxed);
+    let kernel_clears = unsafe { bindings::quarry_helper_init_on_alloc() };
+    CLEAR_ON_ALLOC.store(clear.unwrap_or(kernel_clears), Relaxed);
     // SAFETY: As above.
     CLEAR_ON_FREE.store(unsafe { bindings::quarry_helper_init_on_free() }, Relaxed);
     let pool = Pool {

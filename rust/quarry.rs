@@ -64,6 +64,10 @@ module! {
             default: 512,
             description: "Memory of each node that only atomic callers get, in KiB",
         },
+        init_on_alloc: i8 {
+            default: -1,
+            description: "Clear memory when it is allocated: 0 never, 1 always, -1 as the kernel does",
+        },
         client_bytes: u64 {
             default: 1073741824,
             description: "Bytes that one open file may hold",
@@ -101,6 +105,7 @@ impl kernel::InPlaceModule for Quarry {
             _layers: layers::Layers::new(
                 module_parameters::limit_mib.value(),
                 module_parameters::reserve_kib.value(),
+                module_parameters::init_on_alloc.value(),
             )?,
             _upkeep: upkeep::Upkeep::new()?,
             _debugfs: debugfs::Debugfs::new()?,
