@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arguments of every command. Help and the man page are made from this file.
+
+use crate::{
+    size::Size,
+    stat::section::Section,
+    stress::{mix::Mix, sizes::Sizes},
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quarry_uapi::{Kind, DEFAULT_PATH};
+use std::path::PathBuf;
+
+/// Shows, exercises and checks quarry, a memory allocator stack that lives in a kernel module.
+///
+/// Data goes to stdout, progress and errors to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "quarry", version, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Printed below the help.
+pub const EXIT_STATUS: &str = "\
+Exit status: 0 all is well, 1 errors were found or the operation failed, 2 wrong usage,
+4 the module is not loaded.";
+
+/// What applies to every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print JSON, whose member "schema" names its version
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The module's device
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub device: PathBuf,
+
+    /// Show progress also where stderr is not a terminal
+    #[arg(long, global = true)]
+    pub progress: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what the module offers: versions, limits, quotas
+    Info,
+    /// Show the state of every layer: pool, blocks, caches, areas, clients, owners
+    Stat(StatArgs),
+    /// Exercise all allocators at once and verify all contents
+    Stress(StressArgs),
+    /// Replay recorded kmem traces of a kernel
+    Replay(ReplayArgs),
+    /// Check the invariants of every structure of the module
+    Check,
+    /// Allocate something and say where it came from and where it lies
+    Explain(ExplainArgs),
+    /// Check that quarry works here, and say what to do if not
+    Doctor,
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+}
+
+/// Arguments of `quarry stat`.
+#[derive(Debug, Args)]
+pub struct StatArgs {
+    /// What to show; everything if none is named
+    #[arg(value_enum, value_name = "SECTION")]
+    pub sections: Vec<Section>,
+
+    /// Show it again every SECONDS seconds, until interrupted
+    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub watch: Option<f64>,
+
+    /// Where the module's debugfs files are
+    #[arg(long, value_name = "DIR", default_value = "/sys/kernel/debug/quarry")]
+    pub debugfs: PathBuf,
+}
+
+/// Arguments of `quarry stress`.
+#[derive(Debug, Args)]
+pub struct StressArgs {
+    /// Threads, each bound to a CPU; one for each CPU if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+
+    /// Operations in all: each alloc, fill, verify, realloc and free is one
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200_000,
+        conflicts_with = "duration"
+    )]
+    pub ops: u64,
+
+    /// Run for so many seconds instead of a number of operations
+    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub duration: Option<f64>,
+
+    /// Start of all random choices; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Share of each kind of allocation
+    #[arg(long, value_name = "KIND:WEIGHT,...", default_value_t = Mix::default())]
+    pub mix: Mix,
+
+    /// Sizes: MIN..MAX in bytes (suffixes K, M, G), or one of mixed, small, large, kernel
+    #[arg(long, value_name = "SIZES", default_value_t = Sizes::default())]
+    pub sizes: Sizes,
+
+    /// Live allocations that each thread tends towards
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub live: u32,
+
+    /// Frees, in percent, that another thread on another CPU does
+    #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub remote: u8,
+
+    /// Actions, in per mille, whose memory is also read and compared in user space
+    #[arg(long, value_name = "PER_MILLE", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub readback: u16,
+
+    /// Operations in one call of the module
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(8..))]
+    pub batch: u32,
+}
+
+/// Which events of a trace are replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// kmalloc, kmem_cache_alloc, kfree, kmem_cache_free
+    Objects,
+    /// mm_page_alloc, mm_page_free
+    Pages,
+}
+
+/// Arguments of `quarry replay`.
+///
+/// A trace is the text of the kernel's kmem events, plain or compressed by gzip or xz, as read from
+/// tracefs or printed by `perf script` or `trace-cmd report`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files to replay, one after the other; - is standard input
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+
+    /// Which events to replay: objects fire page events too, so one or the other
+    #[arg(long, value_enum, default_value_t = Level::Objects)]
+    pub level: Level,
+
+    /// Threads, each bound to a CPU; one for each CPU of the trace if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+
+    /// Fill each allocation with a pattern and verify it before it is freed
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Read and account for the trace, but do not replay it; needs no module
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Operations between two points at which all threads meet and the statistics are sampled
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub window: u32,
+}
+
+/// Arguments of `quarry explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Kind of allocation: pages, kmalloc, vmalloc, kvmalloc or cache; a tour of all if not given
+    #[arg(value_name = "KIND")]
+    pub what: Option<Kind>,
+
+    /// Bytes to allocate (suffixes K, M, G); for a cache, the size of its objects
+    #[arg(value_name = "BYTES")]
+    pub sizes: Vec<Size>,
+
+    /// The same as KIND
+    #[arg(long, value_name = "KIND", conflicts_with = "what")]
+    pub kind: Option<Kind>,
+
+    /// The same as BYTES; may be given more than once
+    #[arg(long, value_name = "BYTES", requires = "kind")]
+    pub bytes: Vec<Size>,
+
+    /// Allocate so many of each size
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub count: u32,
+}
+
+/// Parses a number of seconds greater than 0.
+fn positive_seconds(word: &str) -> Result<f64, String> {
+    word.parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.001..=1e9).contains(seconds))
+        .ok_or_else(|| format!("'{word}' is not a number of seconds"))
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `stress` and `replay` need of a device, so that their tests need no kernel.
+
+use quarry_uapi::{
+    Allocation, BatchDone, CacheId, Context, Device, Handle, Kind, Op, Query, Result, Stats,
+    Validation,
+};
+
+#[cfg(test)]
+pub mod fake;
+
+/// Something that allocates: the module, or a model of it.
+///
+/// The methods are those of [`Device`].
+pub trait Backend: Sync {
+    /// Returns features and limits.
+    fn query(&self) -> Result<Query>;
+    /// Allocates bytes.
+    fn alloc(&self, kind: Kind, bytes: u64, context: Context) -> Result<Allocation>;
+    /// Changes the size of an allocation, and returns the bytes that are then usable.
+    fn realloc(&self, handle: Handle, bytes: u64) -> Result<u64>;
+    /// Reads from an allocation.
+    fn read(&self, handle: Handle, offset: u64, buffer: &mut [u8]) -> Result<()>;
+    /// Writes to an allocation.
+    fn write(&self, handle: Handle, offset: u64, buffer: &[u8]) -> Result<()>;
+    /// Writes a pattern.
+    fn fill(&self, handle: Handle, offset: u64, length: u64, seed: u64) -> Result<()>;
+    /// Compares with a pattern.
+    fn verify(&self, handle: Handle, offset: u64, length: u64, seed: u64) -> Result<Option<u64>>;
+    /// Makes a cache.
+    fn cache_create(&self, name: &str, object_size: u32) -> Result<CacheId>;
+    /// Ends a cache.
+    fn cache_destroy(&self, cache: CacheId) -> Result<()>;
+    /// Runs operations.
+    fn batch(&self, ops: &mut [Op]) -> Result<BatchDone>;
+    /// Returns the counters of the whole module.
+    fn stats(&self) -> Result<Stats>;
+    /// Checks the invariants of every structure.
+    fn validate(&self) -> Result<Validation>;
+}
+
+impl Backend for Device {
+    fn query(&self) -> Result<Query> {
+        self.query()
+    }
+
+    fn alloc(&self, kind: Kind, bytes: u64, context: Context) -> Result<Allocation> {
+        self.alloc(kind, bytes, context)
+    }
+
+    fn realloc(&self, handle: Handle, bytes: u64) -> Result<u64> {
+        self.realloc(handle, bytes)
+    }
+
+    fn read(&self, handle: Handle, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.read(handle, offset, buffer)
+    }
+
+    fn write(&self, handle: Handle, offset: u64, buffer: &[u8]) -> Result<()> {
+        self.write(handle, offset, buffer)
+    }
+
+    fn fill(&self, handle: Handle, offset: u64, length: u64, seed: u64) -> Result<()> {
+        self.fill(handle, offset, length, seed)
+    }
+
+    fn verify(&self, handle: Handle, offset: u64, length: u64, seed: u64) -> Result<Option<u64>> {
+        self.verify(handle, offset, length, seed)
+    }
+
+    fn cache_create(&self, name: &str, object_size: u32) -> Result<CacheId> {
+        self.cache_create(name, object_size, 0)
+    }
+
+    fn cache_destroy(&self, cache: CacheId) -> Result<()> {
+        self.cache_destroy(cache)
+    }
+
+    fn batch(&self, ops: &mut [Op]) -> Result<BatchDone> {
+        self.batch(ops)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.stats()
+    }
+
+    fn validate(&self) -> Result<Validation> {
+        self.validate()
+    }
+}
