@@ -6,12 +6,22 @@
 //! maps. A free keeps the area. What it costs to map and unmap is paid when the working set grows
 //! and when it shrinks, not each time.
 
+mod look;
+mod resize;
+
+pub(crate) use look::{
+    area_info,
+    for_each,
+    is_area,
+    page_of,
+    vmalloc_to_page,
+    AreaInfo, //
+};
+
 use crate::{
     area::{
-        Area,
         Draft,
-        Spare,
-        View, //
+        Spare, //
     },
     area_keep::{
         Keep,
@@ -33,7 +43,6 @@ use crate::{
     vmalloc::{
         Bounds,
         Pages,
-        Plan,
         Refusal,
         State, //
     },
@@ -68,34 +77,6 @@ pub(crate) fn layer() -> &'static Layer {
     // SAFETY: The module's initialisation calls `init` before anybody can call anything else here,
     // and its exit calls `teardown` after that.
     unsafe { LAYER.get() }
-}
-
-/// What of a look at an area outlives it.
-#[derive(Clone, Copy)]
-pub(crate) struct AreaInfo {
-    /// Address of the first byte.
-    pub(crate) start: usize,
-    /// Number of pages.
-    pub(crate) pages: usize,
-    /// Bytes that were asked for.
-    pub(crate) requested: usize,
-    /// Who has it.
-    pub(crate) state: State,
-    /// Where it was allocated, or 0.
-    pub(crate) caller: usize,
-}
-
-impl AreaInfo {
-    /// Returns what is to be known of an area.
-    pub(crate) fn of(area: &Area) -> Self {
-        Self {
-            start: area.start(),
-            pages: area.size().get(),
-            requested: area.requested(),
-            state: area.state(),
-            caller: area.caller(),
-        }
-    }
 }
 
 /// How much stays when kept areas are given back.
@@ -250,62 +231,6 @@ pub(crate) unsafe fn vrealloc(
     }
 }
 
-/// Returns the page behind an address in a live area, or null.
-///
-/// Context: Any.
-pub(crate) fn vmalloc_to_page(ptr: *const c_void) -> *mut bindings::page {
-    let guard = rcu::read_lock();
-    match layer().mapper.table().find(ptr.addr(), &guard) {
-        Some(area) if area.state() != State::Kept => {
-            let index = ptr.addr().wrapping_sub(area.start()) >> bindings::PAGE_SHIFT;
-            area.pages().get(index).copied().unwrap_or(null_mut())
-        }
-        _ => null_mut(),
-    }
-}
-
-/// Returns page number `index` of the live area that `ptr` lies in, or null.
-///
-/// Context: Any.
-pub(crate) fn page_of(ptr: *const c_void, index: usize) -> *mut bindings::page {
-    let guard = rcu::read_lock();
-    match layer().mapper.table().find(ptr.addr(), &guard) {
-        Some(area) if area.state() != State::Kept => {
-            area.pages().get(index).copied().unwrap_or(null_mut())
-        }
-        _ => null_mut(),
-    }
-}
-
-/// Returns whether `ptr` lies in an area, live or kept.
-///
-/// Context: Any.
-#[inline]
-pub(crate) fn is_area(ptr: *const c_void) -> bool {
-    let table = layer().mapper.table();
-    table.covers(ptr.addr()) && table.find(ptr.addr(), &rcu::read_lock()).is_some()
-}
-
-/// Returns what is to be known of the area that `ptr` lies in.
-///
-/// Context: Any.
-pub(crate) fn area_info(ptr: *const c_void) -> Option<AreaInfo> {
-    let guard = rcu::read_lock();
-    let area = layer().mapper.table().find(ptr.addr(), &guard)?;
-    Some(AreaInfo::of(area))
-}
-
-/// Calls `f` for each area, live or kept. `f` must not sleep.
-///
-/// Context: Process context.
-pub(crate) fn for_each(mut f: impl FnMut(View<'_>)) {
-    layer().mapper.table().for_each_slot(|address, view| {
-        if view.area().start() == address {
-            f(view);
-        }
-    });
-}
-
 /// Unmaps kept areas and frees their pages until no more than `stay` are left. Returns the pages.
 ///
 /// Context: Process context. May sleep.
@@ -435,71 +360,6 @@ impl Layer {
         withdrawn.unmap(0);
     }
 
-    /// Gives `old`, which has been claimed, a size of `size` bytes in `want` pages.
-    fn resize(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
-        let (had, caller) = (old.area().requested(), old.area().caller());
-        let zero = must_clear(gfp);
-        let new = match Plan::new(old.area().size(), want) {
-            Plan::Stay => {
-                if zero {
-                    clear(old.address(), had, size);
-                }
-                return old.hand_out(size, caller);
-            }
-            Plan::Copy => self.take(want, gfp, bindings::NUMA_NO_NODE),
-            Plan::Remap => return self.remap(old, size, want, gfp),
-        };
-        let Some(new) = new else {
-            // ORDERING: A counter for people.
-            self.failed.fetch_add(1, Relaxed);
-            old.hand_out(had, caller);
-            return null_mut();
-        };
-        let bytes = had.min(size);
-        // SAFETY: Both are mapped that far and belong to nobody else; they are not the same.
-        unsafe {
-            core::ptr::copy_nonoverlapping(
-                old.address().cast::<u8>(),
-                new.address().cast::<u8>(),
-                bytes,
-            )
-        };
-        old.keep();
-        self.give(old);
-        new.hand_out(size, caller)
-    }
-
-    /// Maps the pages of `old` again, with more or fewer behind them.
-    #[cold]
-    fn remap(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
-        let (had, caller) = (old.area().requested(), old.area().caller());
-        let new = (|| {
-            if !gfp.may_sleep() || want.get() > totalram() {
-                return None;
-            }
-            let mut draft = Draft::new(want, gfp)?;
-            draft.adopt(old.area().pages());
-            if !draft.fill(gfp, bindings::NUMA_NO_NODE) {
-                return None;
-            }
-            self.mapper.map(draft, gfp)
-        })();
-        let Some(new) = new else {
-            // ORDERING: A counter for people.
-            self.failed.fetch_add(1, Relaxed);
-            old.hand_out(had, caller);
-            return null_mut();
-        };
-        if must_clear(gfp) {
-            // New pages are clear; the rest of the last old one may not be.
-            let end = old.area().bytes().min(new.area().bytes());
-            clear(new.address(), had, end);
-        }
-        let shared = old.area().size().min(want).get();
-        self.mapper.withdraw(old).unmap(shared);
-        new.hand_out(size, caller)
-    }
-
     #[cold]
     fn refuse(&self, function: &str, ptr: *const c_void, refusal: Refusal) {
         // ORDERING: A counter for people.
@@ -511,13 +371,5 @@ impl Layer {
             Refusal::Freed | Refusal::Busy => BadFree::Double,
         };
         report::bad_free(function, ptr, found);
-    }
-}
-
-/// Clears the bytes from `from` up to `to` of a mapping.
-fn clear(address: *mut c_void, from: usize, to: usize) {
-    if let Some(bytes) = to.checked_sub(from) {
-        // SAFETY: The callers have a mapping of at least `to` bytes to themselves.
-        unsafe { address.cast::<u8>().add(from).write_bytes(0, bytes) };
     }
 }

@@ -97,6 +97,10 @@ pub(crate) struct Kept<Id> {
 
 impl<Id: Copy> Kept<Id> {
     /// Returns a collection of no areas.
+    #[cfg_attr(
+        CONFIG_RUST,
+        expect(dead_code, reason = "the kernel makes collections in place, of zeroes")
+    )]
     pub(crate) const fn new() -> Self {
         Self {
             areas: 0,

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Areas that change their size.
+
+use super::{
+    totalram,
+    Layer, //
+};
+use crate::{
+    area::{
+        Draft,
+        Spare, //
+    },
+    bindings,
+    gfp::Gfp,
+    page_alloc::must_clear,
+    vmalloc::{
+        Pages,
+        Plan, //
+    }, //
+};
+use core::{
+    ffi::c_void,
+    ptr::null_mut,
+    sync::atomic::Ordering::Relaxed, //
+};
+
+impl Layer {
+    /// Gives `old`, which has been claimed, a size of `size` bytes in `want` pages.
+    pub(super) fn resize(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
+        let (had, caller) = (old.area().requested(), old.area().caller());
+        let zero = must_clear(gfp);
+        let new = match Plan::new(old.area().size(), want) {
+            Plan::Stay => {
+                if zero {
+                    clear(old.address(), had, size);
+                }
+                return old.hand_out(size, caller);
+            }
+            Plan::Copy => self.take(want, gfp, bindings::NUMA_NO_NODE),
+            Plan::Remap => return self.remap(old, size, want, gfp),
+        };
+        let Some(new) = new else {
+            // ORDERING: A counter for people.
+            self.failed.fetch_add(1, Relaxed);
+            old.hand_out(had, caller);
+            return null_mut();
+        };
+        let bytes = had.min(size);
+        // SAFETY: Both are mapped that far and belong to nobody else; they are not the same.
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                old.address().cast::<u8>(),
+                new.address().cast::<u8>(),
+                bytes,
+            )
+        };
+        old.keep();
+        self.give(old);
+        new.hand_out(size, caller)
+    }
+
+    /// Maps the pages of `old` again, with more or fewer behind them.
+    #[cold]
+    fn remap(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
+        let (had, caller) = (old.area().requested(), old.area().caller());
+        let new = (|| {
+            if !gfp.may_sleep() || want.get() > totalram() {
+                return None;
+            }
+            let mut draft = Draft::new(want, gfp)?;
+            draft.adopt(old.area().pages());
+            if !draft.fill(gfp, bindings::NUMA_NO_NODE) {
+                return None;
+            }
+            self.mapper.map(draft, gfp)
+        })();
+        let Some(new) = new else {
+            // ORDERING: A counter for people.
+            self.failed.fetch_add(1, Relaxed);
+            old.hand_out(had, caller);
+            return null_mut();
+        };
+        if must_clear(gfp) {
+            // New pages are clear; the rest of the last old one may not be.
+            let end = old.area().bytes().min(new.area().bytes());
+            clear(new.address(), had, end);
+        }
+        let shared = old.area().size().min(want).get();
+        self.mapper.withdraw(old).unmap(shared);
+        new.hand_out(size, caller)
+    }
+}
+
+/// Clears the bytes from `from` up to `to` of a mapping.
+fn clear(address: *mut c_void, from: usize, to: usize) {
+    if let Some(bytes) = to.checked_sub(from) {
+        // SAFETY: The callers have a mapping of at least `to` bytes to themselves.
+        unsafe { address.cast::<u8>().add(from).write_bytes(0, bytes) };
+    }
+}
