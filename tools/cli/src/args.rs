@@ -54,8 +54,20 @@ pub enum Command {
     /// Show the state of every layer: pool, blocks, caches, areas, clients, owners
     Stat(StatArgs),
     /// Exercise all allocators at once and verify all contents
+    ///
+    /// Each thread allocates, fills, verifies, reallocates and frees in an order that the seed
+    /// decides, in batches. A share of what it frees, another thread frees on another CPU; a share of
+    /// all memory is read and compared in user space. Running out of memory or quota is counted and
+    /// no error; corruption, any other errno and a violated invariant are. With several threads, when
+    /// a thread frees what another hands to it is not repeatable.
     Stress(StressArgs),
     /// Replay recorded kmem traces of a kernel
+    ///
+    /// A trace is the text of the kernel's kmem events, plain or compressed by gzip or xz, as read
+    /// from tracefs or printed by 'perf script' or 'trace-cmd report'. It is read as a whole, then
+    /// replayed allocation by allocation, each on the CPU that made it; the report says what was
+    /// skipped and why. The module is told to give free memory back first, so that the peak of the
+    /// pool is the trace's own. At the end all is freed and the module validated.
     Replay(ReplayArgs),
     /// Check the invariants of every structure of the module
     Check,
@@ -143,9 +155,6 @@ pub enum Level {
 }
 
 /// Arguments of `quarry replay`.
-///
-/// A trace is the text of the kernel's kmem events, plain or compressed by gzip or xz, as read from
-/// tracefs or printed by `perf script` or `trace-cmd report`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// Files to replay, one after the other; - is standard input

@@ -34,6 +34,8 @@ pub trait Backend: Sync {
     fn cache_destroy(&self, cache: CacheId) -> Result<()>;
     /// Runs operations.
     fn batch(&self, ops: &mut [Op]) -> Result<BatchDone>;
+    /// Gives free memory back to the kernel, and returns the pages given back.
+    fn shrink(&self) -> Result<u64>;
     /// Returns the counters of the whole module.
     fn stats(&self) -> Result<Stats>;
     /// Checks the invariants of every structure.
@@ -83,6 +85,10 @@ impl Backend for Device {
 
     fn stats(&self) -> Result<Stats> {
         self.stats()
+    }
+
+    fn shrink(&self) -> Result<u64> {
+        self.shrink()
     }
 
     fn validate(&self) -> Result<Validation> {

@@ -318,6 +318,10 @@ impl Backend for Fake {
         })
     }
 
+    fn shrink(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     fn validate(&self) -> Result<Validation> {
         Ok(Validation {
             checks: 1,

@@ -94,6 +94,13 @@ fn usable(it: &Explanation) -> String {
 }
 
 fn pages(it: &Explanation) -> String {
+    if it.layer == Some(Layer::Slab) {
+        let pages = match it.nr_pages {
+            1 => "in the one page of its slab".to_owned(),
+            n => format!("in the {n} pages of its slab, physically contiguous"),
+        };
+        return format!("{pages}, on node {}", it.node);
+    }
     let contiguity = match (it.nr_pages, it.contiguous) {
         (1, _) => "one page".to_owned(),
         (n, true) => format!("{} pages, physically contiguous", grouped(n.into())),
@@ -105,8 +112,12 @@ fn pages(it: &Explanation) -> String {
             } else {
                 String::new()
             };
+            let where_to = match runs {
+                1 => "mapped one by one, in one run by chance".to_owned(),
+                runs => format!("scattered over {runs} runs"),
+            };
             format!(
-                "{} pages, scattered over {runs} runs{of}, virtually contiguous",
+                "{} pages, {where_to}{of}, virtually contiguous",
                 grouped(n.into())
             )
         }
@@ -152,7 +163,7 @@ mod tests {
              usable     128 bytes, 28 (21.9 %) more than asked for\n  \
              slab       order 0 (4.0 KiB), 32 objects of 128 bytes, 5 not free, this is object 4\n  \
              \u{20}          [....#...........................]\n  \
-             pages      one page, on node 0\n  \
+             pages      in the one page of its slab, on node 0\n  \
              \u{20}          chunk 3, frame 17\n  \
              \u{20}          [.#..............................................................] chunk 3\n"
         );

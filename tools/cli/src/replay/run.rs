@@ -150,6 +150,9 @@ pub fn run<B: Backend>(
     mut progress: impl FnMut(u64),
 ) -> Result<Outcome, Error> {
     let query = backend.query()?;
+    // What earlier users left in magazines and empty slabs would be taken for what was there before,
+    // and hide a part of what the trace needs.
+    backend.shrink()?;
     let before = backend.stats()?;
     let caches = make_caches(backend, plan)?;
     let allocations = plan.steps.iter().filter(|s| s.action == Action::Alloc);

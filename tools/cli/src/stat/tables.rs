@@ -150,7 +150,7 @@ fn pool(stats: &Stats, page_size: u64) -> String {
         (
             "bookkeeping",
             format!(
-                "{} ({:.2} % of the pool)",
+                "{} ({:.2} % of what is held)",
                 bytes(stats.metadata_bytes),
                 percent(
                     stats.metadata_bytes,
