@@ -106,25 +106,23 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     fn run(&mut self, mut user: UserPtr, mut left: usize) -> Result {
-        let mut part = KVec::with_capacity(PART.min(left), GFP_KERNEL)?;
-        while left > 0 {
-            let bytes = PART.min(left) * size_of::<Op>();
-            part.clear();
-            let mut reader = UserSlice::new(user, bytes).reader();
-            while !reader.is_empty() {
-                part.push(reader.read::<Op>()?, GFP_KERNEL)?;
-            }
-            let (run, result) = self.run_part(&mut part);
-            let done = part.get(..run).unwrap_or(&part);
+        let mut buffer = KVec::<Op>::zeroed(PART.min(left), GFP_KERNEL)?;
+        loop {
+            let nr = buffer.len().min(left);
+            let part = buffer.get_mut(..nr).unwrap_or_default();
+            UserSlice::new(user, size_of_val(part))
+                .reader()
+                .read_slice(part.as_bytes_mut())?;
+            let (run, result) = self.run_part(part);
+            let done = part.get(..run).unwrap_or_default();
             self.deliver(user, done)?;
             result?;
-            if run < part.len() {
+            left -= run;
+            if run < nr || left == 0 {
                 return Ok(());
             }
-            left -= run;
-            user = user.wrapping_byte_add(bytes);
+            user = user.wrapping_byte_add(size_of_val(done));
         }
-        Ok(())
     }
 
     /// Runs operations until one is to be the last. Returns how many were run, and whether the
@@ -153,8 +151,9 @@ impl Batch<'_> {
 
     /// Copies results to user space.
     fn deliver(&self, user: UserPtr, ops: &[Op]) -> Result {
-        let mut writer = UserSlice::new(user, size_of_val(ops)).writer();
-        let result = ops.iter().try_for_each(|op| writer.write(op));
+        let result = UserSlice::new(user, size_of_val(ops))
+            .writer()
+            .write_slice(ops.as_bytes());
         if result.is_err() {
             // Nobody knows the names of what was allocated. What was freed since, is.
             for op in ops {

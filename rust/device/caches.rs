@@ -10,19 +10,21 @@ use crate::{
     bindings,
     exports, //
 };
-use core::ptr::NonNull;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
+    }, //
+};
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Relaxed,
-            Release, //
-        },
-        Arc, //
-    },
+    sync::Arc, //
 };
 
 /// Bytes of the largest object.
@@ -100,7 +102,7 @@ pub(super) struct UserCache {
     raw: NonNull<bindings::quarry_cache>,
     object_size: u32,
     name: Name,
-    objects: Atomic<u64>,
+    objects: AtomicU64,
 }
 
 // SAFETY: Caches may be used from any task.
@@ -128,7 +130,7 @@ impl UserCache {
             raw: NonNull::new(raw).ok_or(ENOMEM)?,
             object_size: shape.object_size,
             name: shape.name,
-            objects: Atomic::new(0),
+            objects: AtomicU64::new(0),
         })
     }
 
@@ -236,7 +238,7 @@ impl CacheTable {
         // INVARIANT: The cache is in this table, and the number now includes the object to come.
         // ORDERING: Relaxed: whoever looks whether the cache is idle holds the same lock as this
         // table's caller.
-        cache.objects.add(1, Relaxed);
+        cache.objects.fetch_add(1, Relaxed);
         Ok(cache.clone())
     }
 

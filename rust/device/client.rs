@@ -28,16 +28,14 @@ use super::{
         Opener, //
     },
 };
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::Relaxed, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Mutex, //
-    },
+    sync::Mutex, //
 };
 
 /// An open file of `/dev/quarry`.
@@ -49,7 +47,7 @@ pub(crate) struct Client {
     pub(super) bytes: Budget,
     pub(super) handles: Budget,
     pub(super) nr_caches: Budget,
-    failures: Atomic<u64>,
+    failures: AtomicU64,
     #[pin]
     pub(super) table: Table,
     #[pin]
@@ -67,7 +65,7 @@ impl Client {
             handles: Budget::new(limits.handles.into()),
             nr_caches: Budget::new(limits.caches.into()),
             limits,
-            failures: Atomic::new(0),
+            failures: AtomicU64::new(0),
             table <- Table::new(),
             caches <- new_mutex!(CacheTable::new(), "quarry::Client::caches"),
         })
@@ -176,7 +174,7 @@ impl Client {
 
     fn note_failure(&self) {
         // ORDERING: Relaxed: a counter.
-        self.failures.add(1, Relaxed);
+        self.failures.fetch_add(1, Relaxed);
     }
 
     /// Describes this open file.

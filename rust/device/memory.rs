@@ -212,7 +212,7 @@ impl Memory {
         source: Source,
     ) -> Result<Self> {
         let start = NonNull::new(p.cast::<u8>()).ok_or(ENOMEM)?;
-        let usable = usable_of(start, requested);
+        let usable = usable_of(&source, start, requested);
         // SAFETY: The memory has `usable` bytes, and nothing else uses it yet.
         unsafe { clear(start, cleared, usable) };
         let kind = match source {
@@ -247,7 +247,7 @@ impl Memory {
             Source::Pages { .. } | Source::Object(_) => return Err(EOPNOTSUPP),
         };
         let start = NonNull::new(p.cast::<u8>()).ok_or(ENOMEM)?;
-        let usable = usable_of(start, bytes);
+        let usable = usable_of(&self.source, start, bytes);
         // What was not copied is whatever the allocator left there.
         let kept = if start == self.start {
             self.usable
@@ -284,12 +284,16 @@ impl Deref for Memory {
     }
 }
 
-/// Returns the usable size of what `quarry_kmalloc()`, `quarry_vmalloc()` or one of their variants
-/// returned for `requested` bytes.
-fn usable_of(start: NonNull<u8>, requested: usize) -> usize {
+/// Returns the usable size of what an allocator returned for `requested` bytes.
+fn usable_of(source: &Source, start: NonNull<u8>, requested: usize) -> usize {
     let p: *const c_void = start.as_ptr().cast();
-    // SAFETY: Takes any address.
-    if unsafe { bindings::is_vmalloc_addr(p) } {
+    let is_area = match source {
+        Source::Vmalloc => true,
+        // SAFETY: Takes any address.
+        Source::Kvmalloc => unsafe { bindings::is_vmalloc_addr(p) },
+        _ => false,
+    };
+    if is_area {
         // OVERFLOW: `Bytes` holds only sizes that can be rounded up.
         page_align(requested).unwrap_or(requested)
     } else {

@@ -3,13 +3,11 @@
 //! What an open file may hold.
 
 use crate::module_parameters;
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::Relaxed, //
 };
+use kernel::prelude::*;
 
 /// The limits of one open file, as the module's parameters stood when it was opened.
 pub(super) struct Limits {
@@ -36,8 +34,8 @@ impl Limits {
 /// An amount of something, of which no more than a limit can be used.
 pub(super) struct Budget {
     limit: u64,
-    used: Atomic<u64>,
-    peak: Atomic<u64>,
+    used: AtomicU64,
+    peak: AtomicU64,
 }
 
 impl Budget {
@@ -45,8 +43,8 @@ impl Budget {
     pub(super) fn new(limit: u64) -> Self {
         Self {
             limit,
-            used: Atomic::new(0),
-            peak: Atomic::new(0),
+            used: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
         }
     }
 
@@ -59,7 +57,10 @@ impl Budget {
                 .checked_add(n)
                 .filter(|&wanted| wanted <= self.limit)
                 .ok_or(EDQUOT)?;
-            match self.used.cmpxchg(used, wanted, Relaxed) {
+            match self
+                .used
+                .compare_exchange_weak(used, wanted, Relaxed, Relaxed)
+            {
                 Ok(_) => {
                     self.note_peak(wanted);
                     return Ok(());
@@ -102,7 +103,10 @@ impl Budget {
         // ORDERING: As in `take`.
         let mut peak = self.peak.load(Relaxed);
         while used > peak {
-            match self.peak.cmpxchg(peak, used, Relaxed) {
+            match self
+                .peak
+                .compare_exchange_weak(peak, used, Relaxed, Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => peak = now,
             }

@@ -154,17 +154,25 @@ impl Shard {
         Ok((local, generation))
     }
 
-    /// Makes the slot of a handle free, and the handle name nothing. Returns what was in it.
-    fn remove(&mut self, handle: Handle) -> Result<(State, Option<KBox<Ticket>>)> {
+    /// Makes the slot of a handle free, and the handle name nothing, if `may_go` says so. Returns
+    /// what was in it, to be dropped without the lock.
+    fn remove_if(
+        &mut self,
+        handle: Handle,
+        may_go: impl FnOnce(&Slot) -> bool,
+    ) -> Result<Option<(State, Option<KBox<Ticket>>)>> {
         let free = self.free;
         let slot = self.slot(handle)?;
+        if !may_go(slot) {
+            return Ok(None);
+        }
         let state = core::mem::replace(&mut slot.state, State::Free(free));
         let ticket = slot.ticket.take();
         slot.generation = slot.generation.checked_add(1).unwrap_or(1);
         // CAST: Less than `Handle::MAX`.
         self.free = local_of(handle.index()) as u32;
         self.counts.frees += 1;
-        Ok((state, ticket))
+        Ok(Some((state, ticket)))
     }
 }
 
@@ -282,14 +290,13 @@ impl Table {
     pub(super) fn remove(&self, handle: Handle) -> Result<Memory> {
         let taken = loop {
             let mut shard = self.shard(handle.index()).lock();
-            let slot = shard.slot(handle)?;
             // Memory that was never mapped goes at once.
-            if matches!(slot.state, State::Live(_, 0)) && slot.ticket.is_none() {
-                let State::Live(memory, _) = shard.remove(handle)?.0 else {
-                    return Err(ENOENT);
-                };
+            let unmapped_and_idle =
+                |slot: &Slot| matches!(slot.state, State::Live(_, 0)) && slot.ticket.is_none();
+            if let Some((State::Live(memory, _), _)) = shard.remove_if(handle, unmapped_and_idle)? {
                 return Ok(memory);
             }
+            let slot = shard.slot(handle)?;
             if let Some(taken) = self.take_if_idle(handle, slot) {
                 break taken;
             }
@@ -407,11 +414,9 @@ impl Taken<'_> {
     /// Takes the allocation out of the table.
     fn remove(mut self) -> Result<Memory> {
         let memory = self.memory.take().ok_or(ENOENT)?;
-        let removed = self
-            .table
-            .shard(self.handle.index())
-            .lock()
-            .remove(self.handle);
+        let mut shard = self.table.shard(self.handle.index()).lock();
+        let removed = shard.remove_if(self.handle, |_| true);
+        drop(shard);
         // The slot held the mark, and perhaps a ticket that nobody needs now.
         removed.map(|_| memory)
     }
