@@ -21,9 +21,9 @@
 //!
 //! # Lock order
 //!
-//! `clients::CLIENTS` -> `CacheTable` -> a shard of `table`. `aside::ASIDE` nests in none of them.
-//! User memory is never touched, and memory never freed, under any of these: page faults take the
-//! mmap lock, and `mmap` takes a shard's lock under it.
+//! `clients::CLIENTS` -> a shard of `table`. `CacheTable` and `aside::ASIDE` are taken alone. User
+//! memory is never touched, and memory never allocated or freed through the layers, under any of
+//! these: page faults take the mmap lock, and `mmap` takes a shard's lock under it.
 
 mod abi;
 mod aside;

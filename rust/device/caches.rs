@@ -2,10 +2,6 @@
 
 //! Slab caches of an open file.
 
-use super::quota::{
-    Budget,
-    Charge, //
-};
 use crate::{
     bindings,
     exports, //
@@ -112,7 +108,8 @@ unsafe impl Send for UserCache {}
 unsafe impl Sync for UserCache {}
 
 impl UserCache {
-    fn new(shape: &Shape) -> Result<Self> {
+    /// Makes a cache.
+    pub(super) fn new(shape: &Shape) -> Result<Arc<Self>> {
         let name = shape.name.shown();
         // SAFETY: `name` ends with a NUL, which the allocator copies up to, and `Shape` has checked
         // the numbers.
@@ -126,12 +123,13 @@ impl UserCache {
             )
         };
         // INVARIANT: The cache is new, so nothing of it is live.
-        Ok(Self {
+        let cache = Self {
             raw: NonNull::new(raw).ok_or(ENOMEM)?,
             object_size: shape.object_size,
             name: shape.name,
             objects: AtomicU64::new(0),
-        })
+        };
+        Ok(Arc::new(cache, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Returns the bytes of an object.
@@ -188,53 +186,70 @@ impl Drop for UserCache {
     }
 }
 
+/// What an id stands for.
+enum Place {
+    /// Nothing.
+    Free,
+    /// A cache that is being made, which takes long.
+    Making(Name),
+    /// A cache.
+    Ready(Arc<UserCache>),
+}
+
+impl Place {
+    fn is_called(&self, name: &Name) -> bool {
+        match self {
+            Place::Free => false,
+            Place::Making(its) => its == name,
+            Place::Ready(cache) => cache.name == *name,
+        }
+    }
+}
+
 /// The caches of an open file, by id: the index in the table plus one.
 pub(super) struct CacheTable {
-    caches: KVec<Option<Arc<UserCache>>>,
+    places: KVec<Place>,
 }
 
 impl CacheTable {
     /// Makes a table without caches.
     pub(super) fn new() -> Self {
         Self {
-            caches: KVec::new(),
+            places: KVec::new(),
         }
     }
 
-    /// Makes a cache and returns its id.
-    pub(super) fn create(&mut self, shape: &Shape, budget: &Budget) -> Result<u32> {
-        if self
-            .caches
-            .iter()
-            .flatten()
-            .any(|cache| cache.name == shape.name)
-        {
+    /// Returns an id for a cache to be made, until [`settle`](Self::settle).
+    pub(super) fn reserve(&mut self, shape: &Shape) -> Result<u32> {
+        if self.places.iter().any(|place| place.is_called(&shape.name)) {
             return Err(EEXIST);
         }
-        let charge = Charge::new(budget, 1)?;
-        let index = match self.caches.iter().position(Option::is_none) {
+        let is_free = |place: &Place| matches!(place, Place::Free);
+        let index = match self.places.iter().position(is_free) {
             Some(index) => index,
             None => {
-                self.caches.push(None, GFP_KERNEL_ACCOUNT)?;
-                self.caches.len() - 1
+                self.places.push(Place::Free, GFP_KERNEL_ACCOUNT)?;
+                self.places.len() - 1
             }
         };
-        let cache = Arc::new(UserCache::new(shape)?, GFP_KERNEL_ACCOUNT)?;
-        if let Some(slot) = self.caches.get_mut(index) {
-            *slot = Some(cache);
+        if let Some(place) = self.places.get_mut(index) {
+            *place = Place::Making(shape.name);
         }
-        charge.keep();
         Ok(u32::try_from(index + 1)?)
     }
 
+    /// Makes a reserved id stand for a cache, or for nothing.
+    pub(super) fn settle(&mut self, id: u32, cache: Option<Arc<UserCache>>) {
+        if let Ok(place @ Place::Making(_)) = self.place(id) {
+            *place = cache.map_or(Place::Free, Place::Ready);
+        }
+    }
+
     /// Returns a cache for one allocation, which must end in [`UserCache::alloc`].
-    pub(super) fn get(&self, id: u32) -> Result<Arc<UserCache>> {
-        let index = self.index(id)?;
-        let cache = self
-            .caches
-            .get(index)
-            .and_then(Option::as_ref)
-            .ok_or(ENOENT)?;
+    pub(super) fn get(&mut self, id: u32) -> Result<Arc<UserCache>> {
+        let Place::Ready(cache) = self.place(id)? else {
+            return Err(ENOENT);
+        };
         // INVARIANT: The cache is in this table, and the number now includes the object to come.
         // ORDERING: Relaxed: whoever looks whether the cache is idle holds the same lock as this
         // table's caller.
@@ -243,26 +258,23 @@ impl CacheTable {
     }
 
     /// Takes an idle cache out of the table. It is destroyed when the caller drops it.
-    pub(super) fn remove(&mut self, id: u32, budget: &Budget) -> Result<Arc<UserCache>> {
-        let index = self.index(id)?;
-        let slot = self.caches.get_mut(index).ok_or(ENOENT)?;
-        if !slot.as_ref().ok_or(ENOENT)?.is_idle() {
-            return Err(EBUSY);
+    pub(super) fn remove(&mut self, id: u32) -> Result<Arc<UserCache>> {
+        let place = self.place(id)?;
+        match core::mem::replace(place, Place::Free) {
+            Place::Ready(cache) if cache.is_idle() => Ok(cache),
+            other => {
+                let busy = matches!(other, Place::Ready(_));
+                *place = other;
+                Err(if busy { EBUSY } else { ENOENT })
+            }
         }
-        let cache = slot.take().ok_or(ENOENT)?;
-        budget.give(1);
-        Ok(cache)
     }
 
-    /// Takes all caches out.
-    pub(super) fn take_all(&mut self) -> KVec<Option<Arc<UserCache>>> {
-        core::mem::take(&mut self.caches)
-    }
-
-    fn index(&self, id: u32) -> Result<usize> {
+    fn place(&mut self, id: u32) -> Result<&mut Place> {
         // CAST: `usize` has at least 32 bits.
         let index = id.checked_sub(1).ok_or(ENOENT)? as usize;
-        super::table::bounded(index, self.caches.len()).ok_or(ENOENT)
+        let index = super::table::bounded(index, self.places.len()).ok_or(ENOENT)?;
+        self.places.get_mut(index).ok_or(ENOENT)
     }
 }
 

@@ -4,7 +4,11 @@
 
 use super::{
     aside,
-    caches::CacheTable,
+    caches::{
+        CacheTable,
+        Shape,
+        UserCache, //
+    },
     clients::ClientInfo,
     handle::Handle,
     memory::Memory,
@@ -159,6 +163,31 @@ impl Client {
         self.table.get(Handle::from_raw(raw).ok_or(ENOENT)?)
     }
 
+    /// Makes a cache, and returns its id.
+    pub(super) fn create_cache(&self, shape: &Shape) -> Result<u32> {
+        // Making and ending a cache takes long, so that neither is done under the lock.
+        let id = self.caches.lock().reserve(shape)?;
+        let charge = Charge::new(&self.nr_caches, 1);
+        let made = charge.and_then(|charge| Ok((UserCache::new(shape)?, charge)));
+        let (cache, result) = match made {
+            Ok((cache, charge)) => {
+                charge.keep();
+                (Some(cache), Ok(id))
+            }
+            Err(err) => (None, Err(err)),
+        };
+        self.caches.lock().settle(id, cache);
+        result
+    }
+
+    /// Ends a cache.
+    pub(super) fn destroy_cache(&self, id: u32) -> Result {
+        let cache = self.caches.lock().remove(id)?;
+        drop(cache);
+        self.nr_caches.give(1);
+        Ok(())
+    }
+
     /// Frees everything that a file holds which is being closed.
     pub(super) fn close(&self) {
         self.table.drain(|memory, ticket| {
@@ -168,7 +197,7 @@ impl Client {
             }
             task::yield_now();
         });
-        let caches = self.caches.lock().take_all();
+        let caches = core::mem::replace(&mut *self.caches.lock(), CacheTable::new());
         drop(caches);
     }
 

@@ -151,12 +151,11 @@ pub(super) fn cache_create(client: &Client, user: UserPtr) -> Result {
         return Err(EINVAL);
     }
     let shape = Shape::new(value.name, value.object_size, value.align)?;
-    let id = client.caches.lock().create(&shape, &client.nr_caches)?;
+    let id = client.create_cache(&shape)?;
     value.cache = id;
     arg.write_back().inspect_err(|_| {
         // Nobody knows it, so it has no objects, unless another thread has guessed its id.
-        let removed = client.caches.lock().remove(id, &client.nr_caches);
-        drop(removed);
+        let _ = client.destroy_cache(id);
     })
 }
 
@@ -167,9 +166,7 @@ pub(super) fn cache_destroy(client: &Client, user: UserPtr) -> Result {
     if arg.reserved != 0 {
         return Err(EINVAL);
     }
-    let removed = client.caches.lock().remove(arg.cache, &client.nr_caches);
-    // The cache ends here, after the lock.
-    removed.map(drop)
+    client.destroy_cache(arg.cache)
 }
 
 /// Counters of the whole module.
