@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _QUARRY_TEST_API_H
+#define _QUARRY_TEST_API_H
+
+/* api_frees.c */
+void double_frees_are_refused(void);
+void foreign_frees_are_refused(void);
+void interior_frees_are_refused(void);
+void frees_by_another_function_are_refused(void);
+void frees_in_bulk_are_refused_one_by_one(void);
+
+/* api_contexts.c */
+void works_with_preemption_off(void);
+void works_with_interrupts_off(void);
+void works_in_hardirq(void);
+void works_in_softirq(void);
+void works_when_interrupted_by_itself(void);
+void another_cpu_may_free(void);
+
+#endif /* _QUARRY_TEST_API_H */

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frees that must be refused: what was asked is reported, what is live stays
+ * as it is, and all structures stay in order.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/quarry.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "api.h"
+#include "ktap.h"
+
+static const size_t sizes[] = { 8, 100, 192, 1000, 8192, 10000, 1 << 20 };
+
+void double_frees_are_refused(void)
+{
+	struct quarry_cache *cache = quarry_cache_create("test-double", 64, 0, 0, NULL);
+	struct page *page;
+	unsigned int i;
+	void *p, *q;
+
+	NEED(cache);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = quarry_kmalloc(sizes[i], GFP_KERNEL);
+		NEED(p);
+		quarry_kfree(p);
+		quarry_kfree(p);
+		/* Were it free twice, it would be given twice. */
+		p = quarry_kmalloc(sizes[i], GFP_KERNEL);
+		q = quarry_kmalloc(sizes[i], GFP_KERNEL);
+		CHECK(p && q && p != q);
+		quarry_kfree(p);
+		quarry_kfree(q);
+	}
+	for (i = 0; i <= 10; i++) {
+		page = quarry_alloc_pages(GFP_KERNEL, i);
+		NEED(page);
+		quarry_free_pages(page, i);
+		quarry_free_pages(page, i);
+	}
+	p = quarry_cache_alloc(cache, GFP_KERNEL);
+	quarry_cache_free(cache, p);
+	quarry_cache_free(cache, p);
+	p = quarry_cache_alloc(cache, GFP_KERNEL);
+	q = quarry_cache_alloc(cache, GFP_KERNEL);
+	CHECK(p && q && p != q);
+	quarry_cache_free(cache, p);
+	quarry_cache_free(cache, q);
+	CHECK(quarry_cache_destroy(cache) == 0);
+
+	p = quarry_vmalloc(3 * PAGE_SIZE);
+	NEED(p);
+	quarry_vfree(p);
+	quarry_vfree(p);
+	p = quarry_vmalloc(3 * PAGE_SIZE);
+	q = quarry_vmalloc(3 * PAGE_SIZE);
+	CHECK(p && q && p != q);
+	quarry_vfree(p);
+	quarry_vfree(q);
+	CHECK(quarry_validate() == 0);
+}
+
+void foreign_frees_are_refused(void)
+{
+	static char in_module[64];
+	struct quarry_cache *cache = quarry_cache_create("test-foreign", 64, 0, 0, NULL);
+	struct page *page = alloc_pages(GFP_KERNEL, 2);
+	void *object = kmalloc(100, GFP_KERNEL);
+	void *area = vmalloc(PAGE_SIZE);
+	char on_stack[16];
+	unsigned int i;
+	void *wild[] = {
+		object, area, on_stack, in_module, page ? page_address(page) : NULL,
+		(void *)1, (void *)4096, (void *)0x7fff00000000UL, (void *)(1UL << 63),
+		(void *)-1UL, (void *)-4096UL, (void *)PAGE_OFFSET, (void *)VMALLOC_START,
+	};
+
+	if (CHECK(cache && page && object && area)) {
+		for (i = 0; i < ARRAY_SIZE(wild); i++) {
+			quarry_kfree(wild[i]);
+			quarry_kfree_sensitive(wild[i]);
+			quarry_vfree(wild[i]);
+			quarry_kvfree(wild[i]);
+			quarry_cache_free(cache, wild[i]);
+			CHECK(quarry_ksize(wild[i]) == 0);
+		}
+		for (i = 0; i <= 11; i++)
+			quarry_free_pages(page, i);
+		quarry_free_pages_bulk(1, &page);
+	}
+	CHECK(quarry_cache_destroy(cache) == 0);
+	kfree(object);
+	vfree(area);
+	if (page)
+		__free_pages(page, 2);
+	CHECK(quarry_validate() == 0);
+}
+
+void interior_frees_are_refused(void)
+{
+	struct page *page;
+	unsigned int i;
+	u8 *p;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = quarry_kmalloc(sizes[i], GFP_KERNEL);
+		NEED(p);
+		memset(p, 0x3c, sizes[i]);
+		quarry_kfree(p + 1);
+		quarry_kfree(p + sizes[i] / 2);
+		quarry_kfree(p + sizes[i] - 1);
+		if (sizes[i] > PAGE_SIZE)
+			quarry_kfree(p + PAGE_SIZE);
+		CHECK(!memchr_inv(p, 0x3c, sizes[i]));
+		quarry_kfree(p);
+	}
+	p = quarry_vmalloc(4 * PAGE_SIZE);
+	NEED(p);
+	memset(p, 0x3d, 4 * PAGE_SIZE);
+	quarry_vfree(p + 8);
+	quarry_vfree(p + PAGE_SIZE);
+	quarry_vfree(p + 4 * PAGE_SIZE);
+	quarry_vfree(p + 5 * PAGE_SIZE);
+	CHECK(!memchr_inv(p, 0x3d, 4 * PAGE_SIZE));
+	quarry_vfree(p);
+
+	page = quarry_alloc_pages(GFP_KERNEL, 3);
+	NEED(page);
+	for (i = 1; i < 8; i++) {
+		quarry_free_pages(page + i, 0);
+		quarry_free_pages(page + i, 3);
+	}
+	quarry_free_pages(page, 3);
+	CHECK(quarry_validate() == 0);
+}
+
+void frees_by_another_function_are_refused(void)
+{
+	struct quarry_cache *one = quarry_cache_create("test-one", 64, 0, 0, NULL);
+	struct quarry_cache *two = quarry_cache_create("test-two", 64, 0, 0, NULL);
+	struct page *page = quarry_alloc_pages(GFP_KERNEL, 4);
+	void *object, *small, *large, *area;
+	unsigned int order;
+
+	NEED(one && two && page);
+	object = quarry_cache_alloc(one, GFP_KERNEL);
+	small = quarry_kmalloc(64, GFP_KERNEL);
+	large = quarry_kmalloc(1 << 16, GFP_KERNEL);
+	area = quarry_vmalloc(PAGE_SIZE);
+	NEED(object && small && large && area);
+	memset(large, 0x21, 1 << 16);
+
+	for (order = 0; order <= 11; order++) {
+		if (order != 4)
+			quarry_free_pages(page, order);
+		quarry_free_pages(virt_to_page(small), order);
+		quarry_free_pages(virt_to_page(object), order);
+		quarry_free_pages(vmalloc_to_page(area), order);
+	}
+	quarry_cache_free(two, object);
+	quarry_cache_free(one, small);
+	quarry_cache_free(one, large);
+	quarry_cache_free(one, area);
+	quarry_cache_free(one, page_address(page));
+	quarry_vfree(object);
+	quarry_vfree(small);
+	quarry_vfree(large);
+	quarry_kfree(area);
+	CHECK(quarry_validate() == 0);
+
+	/* All are still there, and can be freed as they should. */
+	CHECK(quarry_ksize(small) == 64);
+	CHECK(quarry_ksize(large) == 1 << 16);
+	CHECK(!memchr_inv(large, 0x21, 1 << 16));
+	CHECK(quarry_cache_destroy(one) == -EBUSY);
+	quarry_cache_free(one, object);
+	quarry_kfree(small);
+	quarry_kfree(large);
+	quarry_vfree(area);
+	quarry_free_pages(page, 4);
+	CHECK(quarry_cache_destroy(one) == 0);
+	CHECK(quarry_cache_destroy(two) == 0);
+	CHECK(quarry_validate() == 0);
+}
+
+void frees_in_bulk_are_refused_one_by_one(void)
+{
+	struct quarry_cache *cache = quarry_cache_create("test-bulk-free", 64, 0, 0, NULL);
+	struct page *pages[6];
+	void *objects[6];
+
+	NEED(cache);
+	CHECK(quarry_cache_alloc_bulk(cache, GFP_KERNEL, 3, objects) == 3);
+	objects[3] = objects[0];
+	objects[4] = NULL;
+	objects[5] = objects[1] + 8;
+	quarry_cache_free_bulk(cache, ARRAY_SIZE(objects), objects);
+	CHECK(quarry_cache_destroy(cache) == 0);
+
+	CHECK(quarry_alloc_pages_bulk(GFP_KERNEL, 3, pages) == 3);
+	pages[3] = pages[0];
+	pages[4] = virt_to_page(pages);
+	pages[5] = pages[1];
+	quarry_free_pages_bulk(ARRAY_SIZE(pages), pages);
+	CHECK(quarry_validate() == 0);
+}
