@@ -141,6 +141,10 @@ pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), usize> {
         return Err(census.live());
     }
     caches.list.retain(|other| other.0 != cache);
+    if caches.list.is_empty() {
+        // Statics are never dropped, so that the last cache takes the list's memory along.
+        caches.list = KVec::new();
+    }
     drop(caches);
     if let Some(observer) = observer() {
         (observer.destroyed)(this.id());
