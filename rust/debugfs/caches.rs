@@ -10,8 +10,8 @@
 //!
 //! # Lock order
 //!
-//! `TREE` is taken with no other lock of quarry's but those of an open file, and before that of the
-//! list of caches: removing a directory waits for the readers of its files, who take that.
+//! `TREE` comes before the lock of the list of caches and must not be taken with that held: removing
+//! a directory waits for the readers of its files, who take it.
 
 use super::{
     fs::{
