@@ -10,6 +10,7 @@ use crate::{
     exit::{Status, UsageError},
     output, CommandResult,
 };
+use anyhow::Context as _;
 use quarry_uapi::{CacheId, Context, Device, Explanation, Handle, Kind};
 use serde_json::json;
 
@@ -39,7 +40,9 @@ pub fn run(global: &Global, args: &ExplainArgs) -> CommandResult {
     let mut caches = Vec::new();
     let mut handles = Vec::new();
     for (kind, bytes) in items {
-        handles.push(allocate(&device, &mut caches, kind, bytes)?);
+        let handle = allocate(&device, &mut caches, kind, bytes)
+            .with_context(|| format!("{kind} of {bytes} bytes"))?;
+        handles.push(handle);
     }
     let explanations = handles
         .iter()

@@ -20,7 +20,7 @@ use crate::{
     progress::Progress,
     CommandResult,
 };
-use anyhow::Context;
+use anyhow::{ensure, Context};
 use plan::{Limits, Plan, Planner};
 use quarry_uapi::{Device, Kind, Query};
 use report::Report;
@@ -87,13 +87,16 @@ fn one(global: &Global, args: &ReplayArgs, trace: &Path) -> anyhow::Result<Repor
     let query = device.as_ref().map(Device::query).transpose()?;
     let limits = query.as_ref().map_or(ASSUMED, Limits::from);
     let (plan, parse_time) = read(global, args.level, limits, trace)?;
-    if plan.lines.used == 0 && plan.lines.other_level == 0 {
-        eprintln!(
-            "quarry: {}: no kmem event in {} lines: is this a trace?",
-            trace.display(),
-            plan.lines.total
-        );
-    }
+    ensure!(
+        plan.lines.used > 0,
+        "{}: nothing to replay: {} lines, but no {}",
+        trace.display(),
+        plan.lines.total,
+        match args.level {
+            Level::Objects => "kmalloc, kmem_cache_alloc, kfree or kmem_cache_free event",
+            Level::Pages => "mm_page_alloc or mm_page_free event",
+        }
+    );
     if let Some(query) = &query {
         warn_of_quotas(&plan, query);
     }

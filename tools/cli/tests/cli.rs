@@ -113,6 +113,18 @@ fn a_trace_may_come_from_standard_input() {
 }
 
 #[test]
+fn a_file_that_is_no_trace_is_an_error() {
+    let assert = quarry()
+        .args(["replay", "--dry-run", "-"])
+        .write_stdin("hello\nworld\n")
+        .assert()
+        .code(1)
+        .stdout("");
+    let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(message.contains("nothing to replay: 2 lines"), "{message}");
+}
+
+#[test]
 fn a_missing_trace_is_an_error_that_names_it() {
     let assert = quarry()
         .args(["replay", "--dry-run", "/nonexistent/trace"])

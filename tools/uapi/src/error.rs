@@ -113,7 +113,6 @@ pub struct Error {
     /// The name of the command, such as `ALLOC`.
     pub command: &'static str,
     /// Why it failed.
-    #[source]
     pub cause: Cause,
 }
 

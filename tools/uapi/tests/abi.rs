@@ -142,21 +142,21 @@ fn cc() -> String {
     env::var("CC").unwrap_or_else(|_| "gcc".to_owned())
 }
 
-/// Returns whether the compiler can make and this machine can run programs of that width.
-fn runs(scratch: &Scratch, width: &str) -> bool {
+/// Returns whether the compiler takes that width.
+fn takes(scratch: &Scratch, width: &str) -> bool {
     let source = scratch.0.join("probe.c");
-    let program = scratch.0.join("probe");
+    let object = scratch.0.join("probe.o");
     fs::write(&source, "int main(void) { return 0; }\n").expect("a file");
     let built = Command::new(cc())
-        .args([width, "-nostdlib", "-c", "-o"])
-        .arg(&program)
+        .args([width, "-c", "-o"])
+        .arg(&object)
         .arg(&source)
         .output();
     built.is_ok_and(|output| output.status.success())
 }
 
-/// Returns the facts that a C compiler sees. The program is not run, so that no 32-bit C library is
-/// needed: every number becomes a static assertion against what the bindings say.
+/// Has a C compiler check the facts. Nothing is run, so that no C library of that width is needed:
+/// every number becomes a static assertion.
 fn assert_compiles(scratch: &Scratch, width: &str, facts: &Facts) {
     let include = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../include/uapi");
     let mut program = String::from("#include <stddef.h>\n#include <linux/quarry.h>\n");
@@ -237,7 +237,7 @@ fn both_widths_have_the_layout_of_the_bindings() {
     let (facts, _) = facts();
     for width in ["-m64", "-m32"] {
         let scratch = Scratch::new(&width[1..]);
-        if !runs(&scratch, width) {
+        if !takes(&scratch, width) {
             eprintln!("SKIP: {} does not take {width} here", cc());
             continue;
         }

@@ -37,18 +37,18 @@ pub struct Options {
     pub window: usize,
 }
 
-/// The state of the module at one point of the replay. Pages are those that came with it.
+/// The state of the module at one point of the replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// Bytes asked for of what is live.
     pub requested_bytes: u64,
     /// Usable bytes of what is live.
     pub usable_bytes: u64,
-    /// Pages in use: slabs, blocks and areas.
+    /// Pages in use, beyond those in use before: slabs, blocks and areas.
     pub used_pages: u64,
-    /// Pages of slabs.
+    /// Pages of slabs, beyond those from before.
     pub slab_pages: u64,
-    /// Pages of the pool, in use or not.
+    /// All pages of the pool, in use or not.
     pub pool_pages: u64,
 }
 
@@ -69,7 +69,7 @@ pub struct Outcome {
     pub cleanup: Tally,
     /// The sample with most bytes asked for.
     pub peak: Sample,
-    /// Most pages of the pool in any sample, with those from before.
+    /// Most pages of the pool in any sample.
     pub pool_pages_sampled: u64,
     /// Most pages that the pool has held since the module was loaded.
     pub pool_pages_peak: u64,
@@ -111,7 +111,7 @@ impl Peaks {
             usable_bytes: shared.live_usable.load(Ordering::Relaxed),
             used_pages: used(&stats).saturating_sub(used(before)),
             slab_pages: stats.slab_pages.saturating_sub(before.slab_pages),
-            pool_pages: stats.pool_pages.saturating_sub(before.pool_pages),
+            pool_pages: stats.pool_pages,
         };
         self.samples += 1;
         self.pool_pages = self.pool_pages.max(stats.pool_pages);

@@ -22,6 +22,12 @@ use std::{
 /// How often progress is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Time that a round may take before the next one is made shorter, if time is what counts.
+const LONGEST_ROUND: Duration = Duration::from_millis(100);
+
+/// Operations in the first round, if time is what counts.
+const FIRST_ROUND: usize = 32;
+
 /// Bytes of the objects of the caches that a run makes: some odd, some that fill slabs badly.
 const OBJECTS: [u32; 6] = [24, 100, 192, 720, 1500, 4000];
 
@@ -137,6 +143,9 @@ pub fn run<B: Backend>(
         let share =
             |ops: u64| ops / threads as u64 + u64::from((index as u64) < ops % threads as u64);
         let mut mine = 0;
+        if matches!(options.end, End::Time(_)) {
+            worker.start_short(FIRST_ROUND);
+        }
         loop {
             let more = match options.end {
                 End::Operations(ops) => mine < share(ops),
@@ -146,9 +155,14 @@ pub fn run<B: Backend>(
             if !more || failed.load(Ordering::Relaxed) {
                 return worker.finish();
             }
+            let round = Instant::now();
             let ops = worker.round().inspect_err(|_| {
                 failed.store(true, Ordering::Relaxed);
             })?;
+            if matches!(options.end, End::Time(_)) {
+                // Or a run of a second could end after a minute: large memory takes its time.
+                worker.adapt(round.elapsed() > LONGEST_ROUND);
+            }
             mine += ops;
             done.fetch_add(ops, Ordering::Relaxed);
         }

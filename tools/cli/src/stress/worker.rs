@@ -74,6 +74,10 @@ pub struct Worker<'a, B> {
     pub(super) tally: Tally,
     ops: Vec<Op>,
     actions: Vec<Action>,
+    /// Allocations that it will hold once the batch is done, if all goes well.
+    coming: usize,
+    /// Operations in one batch.
+    batch: usize,
     neighbour: Option<Sender<Live>>,
     incoming: Receiver<Live>,
 }
@@ -94,9 +98,26 @@ impl<'a, B: Backend> Worker<'a, B> {
             tally: Tally::default(),
             ops: Vec::with_capacity(setup.batch),
             actions: Vec::with_capacity(setup.batch),
+            coming: 0,
+            batch: setup.batch,
             neighbour,
             incoming,
         }
+    }
+
+    /// Makes the first batch that long at most.
+    pub fn start_short(&mut self, batch: usize) {
+        self.batch = batch.clamp(LONGEST_ACTION, self.setup.batch);
+    }
+
+    /// Makes batches half as long, or twice as long up to the length of the setup.
+    pub fn adapt(&mut self, shorter: bool) {
+        let batch = if shorter {
+            self.batch / 2
+        } else {
+            self.batch * 2
+        };
+        self.batch = batch.clamp(LONGEST_ACTION, self.setup.batch);
     }
 
     /// Runs one round, and returns the operations that it took.
@@ -138,7 +159,7 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     fn has_room(&self) -> bool {
-        self.ops.len() + LONGEST_ACTION <= self.setup.batch
+        self.ops.len() + LONGEST_ACTION <= self.batch
     }
 
     fn make_room(&mut self) -> Result<(), Error> {
@@ -172,13 +193,17 @@ impl<'a, B: Backend> Worker<'a, B> {
             }
         }
         // CAST: For dice.
-        let full = self.live.len() as f64 / self.setup.live.max(1) as f64;
+        let full = (self.live.len() + self.coming) as f64 / self.setup.live.max(1) as f64;
         if self.rng.f64() < (1.0 - full / 2.0).clamp(0.05, 0.95) {
             let (kind, bytes) = self.draw();
             let seed = self.rng.u64(..);
             return self.plan(Action::Keep { kind, bytes, seed });
         }
-        let Some(live) = self.take_any() else { return };
+        let Some(live) = self.take_any() else {
+            // A batch that is longer than what the thread holds.
+            let (kind, bytes) = self.draw();
+            return self.plan(Action::Brief { kind, bytes });
+        };
         if self.rng.u8(0..100) < self.setup.remote {
             if let Some(neighbour) = &self.neighbour {
                 // A neighbour that has failed takes nothing more.
@@ -236,6 +261,10 @@ impl<'a, B: Backend> Worker<'a, B> {
     /// Adds an action to the batch.
     fn plan(&mut self, action: Action) {
         let at = Target::Earlier(self.ops.len());
+        match action {
+            Action::Keep { .. } | Action::Check(_) | Action::Resize { .. } => self.coming += 1,
+            Action::Brief { .. } | Action::Drop { .. } => {}
+        }
         let action = match action {
             Action::Keep { kind, bytes, seed } => {
                 let (op, bytes) = self.alloc_op(kind, bytes);
@@ -280,6 +309,7 @@ impl<'a, B: Backend> Worker<'a, B> {
     fn submit(&mut self) -> Result<(), Error> {
         let mut ops = std::mem::take(&mut self.ops);
         let mut actions = std::mem::take(&mut self.actions);
+        self.coming = 0;
         if !ops.is_empty() {
             self.setup.backend.batch(&mut ops)?;
             self.tally.batches += 1;
