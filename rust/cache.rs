@@ -16,7 +16,8 @@ use crate::{
     front::{
         Backing,
         Counters,
-        Front, //
+        Front,
+        Local, //
     },
     gfp::Gfp,
     lock::{
@@ -40,7 +41,10 @@ use crate::{
         Geometry,
         Partial, //
     },
-    window, //
+    window::{
+        self,
+        Window, //
+    }, //
 };
 use core::{
     ffi::{
@@ -165,10 +169,12 @@ impl Backing for Store<'_> {
             let (base, stride) = (slab.base(), self.0.geometry.stride);
             let (got, _) = slabs.change(id, |slab_head| {
                 slab_head.take(want.wrapping_sub(taken), |index| {
-                    // SAFETY: The object lies within the slab's block. CAST: Lossless.
-                    let address = unsafe { base.add(index.wrapping_mul(stride) as usize) };
+                    // CAST: Lossless.
+                    let address = base.wrapping_add(index.wrapping_mul(stride) as usize);
+                    let address = core::ptr::with_exposed_provenance_mut(address);
                     give(Entry {
-                        address,
+                        // SAFETY: The object lies within the slab's block.
+                        address: unsafe { NonNull::new_unchecked(address) },
                         state: slab.state(index),
                     });
                 })
@@ -218,6 +224,14 @@ impl Backing for Store<'_> {
     }
 }
 
+/// Says that an object that came from [`Local::pop`] is handed out, and returns its address.
+#[inline(always)]
+pub(crate) fn hand_out(entry: Entry) -> NonNull<u8> {
+    // ORDERING: The object is ours alone.
+    entry.state.store(OBJECT_LIVE, Relaxed);
+    entry.address
+}
+
 /// Returns the slab that an address lies in.
 #[inline(always)]
 pub(crate) fn slab_of(address: usize) -> Option<SlabRef> {
@@ -225,35 +239,45 @@ pub(crate) fn slab_of(address: usize) -> Option<SlabRef> {
     SlabRef::from_owner(window.owner(frame))
 }
 
-/// Frees an object of a slab.
+/// Returns the slab and the index of the object that begins at an address of a page.
+#[inline(always)]
+pub(crate) fn find(window: &Window, frame: usize, address: usize) -> Option<(SlabRef, u32)> {
+    SlabRef::find(window.owner(frame), address)
+}
+
+/// Frees object number `index` of a slab. Fails if it is free already.
 ///
 /// # Safety
 ///
-/// The caller gives up the object, if it is one.
+/// `index` is from [`find`], for this address. The caller gives up the object, if it is live.
 #[inline(always)]
-pub(crate) unsafe fn free(slab: SlabRef, address: NonNull<u8>) -> Result<(), BadFree> {
-    let geometry = slab.geometry();
-    let Some(index) = geometry.index(slab.offset(address.addr().get())) else {
-        return Err(BadFree::Interior);
-    };
+pub(crate) unsafe fn free(slab: SlabRef, index: u32, address: NonNull<u8>) -> Result<(), BadFree> {
     let state = slab.state(index);
     // ORDERING: An object that the caller owns is changed by nobody else. For one that it does not
     // own, any value leads to a report, or to the same double free a moment earlier.
     if state.load(Relaxed) != OBJECT_LIVE {
         return Err(BadFree::Double);
     }
-    let cache = slab.cache();
-    if must_clear_on_free() && cache.constructor.is_none() {
-        // SAFETY: The object was the caller's until now.
-        unsafe { page_alloc::clear(address, geometry.stride as usize) };
-    }
     // ORDERING: As above.
     state.store(OBJECT_FREE, Relaxed);
     let entry = Entry { address, state };
-    if !cache.front.push(entry, slab.node()) {
-        cache.front.push_slow(&Store(cache), entry, slab.node());
+    // SAFETY: The cache outlives its slabs.
+    if !unsafe { slab.local().push(entry, slab.route()) } {
+        free_slow(slab, entry);
     }
     Ok(())
+}
+
+/// Frees an object that the fast path did not take.
+#[cold]
+#[inline(never)]
+fn free_slow(slab: SlabRef, entry: Entry) {
+    let cache = slab.cache();
+    if must_clear_on_free() && cache.constructor.is_none() {
+        // SAFETY: The object was its owner's until now and is ours.
+        unsafe { page_alloc::clear(entry.address, cache.geometry.stride as usize) };
+    }
+    cache.front.push_slow(&Store(cache), entry, slab.node());
 }
 
 impl Cache {
@@ -298,6 +322,11 @@ impl Cache {
         self.id
     }
 
+    /// Returns the fast path.
+    pub(crate) fn local(&self) -> Local {
+        self.front.local()
+    }
+
     /// Returns the layout of the slabs.
     pub(crate) fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -332,7 +361,7 @@ impl Cache {
 
     #[cold]
     #[inline(never)]
-    fn clear(&self, object: NonNull<u8>) {
+    pub(crate) fn clear(&self, object: NonNull<u8>) {
         if self.constructor.is_none() {
             // SAFETY: The object is ours and has this many bytes.
             unsafe { page_alloc::clear(object, self.geometry.stride as usize) };
@@ -398,15 +427,17 @@ impl Cache {
     ///
     /// The slab has been removed from its node, with all its objects free.
     unsafe fn release(&self, id: SlabId) {
-        let slab = id.as_ref();
-        let (base, order) = (slab.base(), self.geometry.order);
-        if let Some((window, frame)) = window::at(base.addr().get()) {
-            window.set_owners(frame, order.pages(), core::ptr::null_mut());
+        let base = id.as_ref().base();
+        let order = self.geometry.order;
+        if let Some((window, frame)) = window::at(base) {
+            window.set_owners(frame, order.pages(), window::nobody());
         }
         // SAFETY: By the contract of this function.
         unsafe { id.free() };
-        // SAFETY: The block was allocated for this slab by `grow`.
-        let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+        if let Some(base) = NonNull::new(core::ptr::with_exposed_provenance_mut(base)) {
+            // SAFETY: The block was allocated for this slab by `grow`.
+            let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+        }
     }
 
     /// Allocates up to `objects.len()` objects. Returns how many.
@@ -523,9 +554,6 @@ impl Cache {
         Ok(slabs)
     }
 }
-
-/// Largest object, in bytes, that has a slab of its own pages.
-pub(crate) const MAX_OBJECT: usize = crate::slab::MAX_OBJECT;
 
 /// Returns the layout of a cache, or `None` for arguments out of range.
 pub(crate) fn geometry(size: usize, align: usize) -> Option<Geometry> {

@@ -20,8 +20,6 @@ use core::{
 pub(crate) struct KernelChunk {
     policy: Chunk<ChunkId>,
     window: usize,
-    /// Its pages are on their way back to the kernel; protected by the zone's lock.
-    leaving: bool,
 }
 
 impl KernelChunk {
@@ -33,7 +31,6 @@ impl KernelChunk {
             chunk.write(Self {
                 policy: Chunk::new(),
                 window,
-                leaving: false,
             })
         };
         Some(chunk)
@@ -88,18 +85,6 @@ impl Chunks {
     /// Only chunks of that one zone are named to it.
     pub(crate) unsafe fn new() -> Self {
         Self(())
-    }
-
-    /// Returns whether the chunk's pages are on their way back to the kernel.
-    pub(crate) fn is_leaving(&self, id: ChunkId) -> bool {
-        // SAFETY: By the invariants of `ChunkId`, alive; by the contract of `new`, ours.
-        unsafe { (*id.0.as_ptr()).leaving }
-    }
-
-    /// Says whether the chunk's pages are on their way back to the kernel.
-    pub(crate) fn set_leaving(&mut self, id: ChunkId, leaving: bool) {
-        // SAFETY: As above; `&mut self` is the only access to the zone's chunks.
-        unsafe { (*id.0.as_ptr()).leaving = leaving };
     }
 }
 

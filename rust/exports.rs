@@ -28,7 +28,10 @@ use crate::{
     upkeep,
     validate,
     vmap_alloc,
-    window::Pfn, //
+    window::{
+        self,
+        Pfn, //
+    }, //
 };
 use core::{
     ffi::{
@@ -231,12 +234,15 @@ unsafe fn cache_free(c: *const Cache, obj: *mut c_void) {
     let Some(object) = NonNull::new(obj.cast::<u8>()) else {
         return;
     };
-    let result = match cache::slab_of(obj.addr()) {
-        Some(slab) if core::ptr::eq(slab.cache(), c) => {
+    let found =
+        window::at(obj.addr()).and_then(|(window, frame)| cache::find(window, frame, obj.addr()));
+    let result = match found {
+        Some((slab, index)) if core::ptr::eq(slab.cache(), c) => {
             // SAFETY: The caller gives up the object.
-            unsafe { cache::free(slab, object) }
+            unsafe { cache::free(slab, index, object) }
         }
         Some(_) => Err(BadFree::OtherCache),
+        None if cache::slab_of(obj.addr()).is_some() => Err(BadFree::Interior),
         None => Err(BadFree::Foreign),
     };
     if let Err(why) = result {
@@ -301,7 +307,7 @@ pub(crate) unsafe extern "C" fn quarry_cache_shrink(c: *mut bindings::quarry_cac
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_kmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
-    kmalloc::kmalloc(size, Gfp::from_raw(gfp), NO_NODE)
+    kmalloc::kmalloc(size, Gfp::from_raw(gfp))
 }
 
 #[no_mangle]
@@ -310,7 +316,7 @@ pub(crate) unsafe extern "C" fn quarry_kmalloc_node(
     gfp: bindings::gfp_t,
     node: c_int,
 ) -> *mut c_void {
-    kmalloc::kmalloc(size, Gfp::from_raw(gfp), node)
+    kmalloc::kmalloc_node(size, Gfp::from_raw(gfp), node)
 }
 
 #[no_mangle]
@@ -396,7 +402,7 @@ pub(crate) unsafe extern "C" fn quarry_kvmalloc(size: usize, gfp: bindings::gfp_
         } else {
             gfp
         };
-        let memory = kmalloc::kmalloc(size, quiet, NO_NODE);
+        let memory = kmalloc::kmalloc(size, quiet);
         if !memory.is_null() || size <= PAGE_SIZE {
             return memory;
         }

@@ -4,13 +4,13 @@
 //!
 //! A CPU has two magazines; between it and the backing store is a depot of full magazines on each
 //! node. The fast path takes no lock and does no atomic read-modify-write: preemption is off, and a
-//! busy flag tells an interrupt on the same CPU that the magazines are being changed. An interrupt
-//! that finds it set goes to the backing store for one entry.
+//! word that says for which node the CPU is ready says instead that it is busy while the magazines
+//! are being changed. An interrupt that finds it so goes to the backing store for one entry.
 //!
 //! # Laws
 //!
-//! - The magazines of a CPU are used by that CPU only, with preemption off and `busy` set; or, when
-//!   it is offline, by whoever empties them.
+//! - The magazines of a CPU are used by that CPU only, in a [`Section`]; or, when it is offline, by
+//!   whoever empties them.
 //! - A loaded or spare magazine is in no depot.
 //!
 //! # Lock order
@@ -30,7 +30,10 @@ use crate::{
         Stack, //
     },
     metadata::About,
-    percpu::PerCpu,
+    percpu::{
+        Handle,
+        PerCpu, //
+    },
     preempt, //
 };
 use core::{
@@ -60,10 +63,16 @@ pub(crate) trait Backing {
     fn drain(&self, entries: &[Entry]);
 }
 
+/// In place of the node that a CPU is ready for: its magazines are being changed.
+const BUSY: u32 = 1 << 31;
+/// A route on which no CPU takes entries back by the fast path.
+pub(crate) const NO_ROUTE: u32 = u32::MAX;
+
 /// What one CPU has.
 #[repr(C, align(64))]
-struct Cpu {
-    busy: Cell<bool>,
+pub(crate) struct Cpu {
+    /// The node whose entries the CPU takes back, or [`BUSY`].
+    ready: Cell<u32>,
     /// Node that the CPU takes memory from.
     node: u32,
     loaded: Cell<NonNull<Magazine>>,
@@ -87,6 +96,116 @@ unsafe impl Sync for Cpu {}
 fn count(counter: &AtomicU64) {
     // ORDERING: Statistics. An interrupt between load and store may lose one of the two counts.
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+fn node_of(cpu: u32) -> u32 {
+    // SAFETY: The CPU is possible.
+    unsafe { bindings::quarry_helper_cpu_to_mem(cpu) }
+}
+
+/// The right to use a CPU's magazines, until dropped.
+struct Section<'a> {
+    cpu: &'a Cpu,
+    ready: u32,
+}
+
+impl<'a> Section<'a> {
+    /// Enters, unless this CPU is in a section already.
+    #[inline(always)]
+    fn enter(cpu: &'a Cpu) -> Option<Self> {
+        let ready = cpu.ready.get();
+        if ready & BUSY != 0 {
+            return None;
+        }
+        Some(Self::begin(cpu, ready))
+    }
+
+    /// Enters, if this CPU is in no section and takes back entries of `route`.
+    #[inline(always)]
+    fn enter_for(cpu: &'a Cpu, route: u32) -> Option<Self> {
+        if cpu.ready.get() != route {
+            return None;
+        }
+        Some(Self::begin(cpu, route))
+    }
+
+    #[inline(always)]
+    fn begin(cpu: &'a Cpu, ready: u32) -> Self {
+        cpu.ready.set(BUSY);
+        // ORDERING: Between this CPU and interrupts on it: the word is set before the magazines are
+        // touched, and they are whole again before it is set back.
+        compiler_fence(SeqCst);
+        Self { cpu, ready }
+    }
+
+    #[inline(always)]
+    fn loaded(&self) -> &Magazine {
+        // SAFETY: By the laws of this module the magazine is alive and ours.
+        unsafe { self.cpu.loaded.get().as_ref() }
+    }
+
+    #[inline(always)]
+    fn spare(&self) -> &Magazine {
+        // SAFETY: As above.
+        unsafe { self.cpu.spare.get().as_ref() }
+    }
+}
+
+impl Drop for Section<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // ORDERING: As in `begin`.
+        compiler_fence(SeqCst);
+        self.cpu.ready.set(self.ready);
+    }
+}
+
+/// The fast path of a front.
+#[derive(Clone, Copy)]
+pub(crate) struct Local(Handle<Cpu>);
+
+impl Local {
+    /// Takes an entry from this CPU's loaded magazine.
+    ///
+    /// Context: Any but NMI.
+    ///
+    /// # Safety
+    ///
+    /// The front is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn pop(self) -> Option<Entry> {
+        let pinned = preempt::pin();
+        // SAFETY: By the contract of this function.
+        let cpu = unsafe { self.0.this(&pinned) };
+        let entry = Section::enter(cpu)?.loaded().pop()?;
+        count(&cpu.allocs);
+        Some(entry)
+    }
+
+    /// Puts an entry into this CPU's loaded magazine. Returns whether it took it.
+    ///
+    /// `route` is the node of the entry, or [`NO_ROUTE`].
+    ///
+    /// Context: Any but NMI.
+    ///
+    /// # Safety
+    ///
+    /// The front is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn push(self, entry: Entry, route: u32) -> bool {
+        let pinned = preempt::pin();
+        // SAFETY: By the contract of this function.
+        let cpu = unsafe { self.0.this(&pinned) };
+        let Some(section) = Section::enter_for(cpu, route) else {
+            return false;
+        };
+        if !section.loaded().push(entry) {
+            return false;
+        }
+        drop(section);
+        count(&cpu.frees);
+        true
+    }
 }
 
 /// Full and empty magazines of a node.
@@ -127,9 +246,8 @@ impl Front {
     /// Context: Process context. May sleep.
     pub(crate) fn new(about: About, rounds: u32, limit: u32) -> Result<Self> {
         let cpus = PerCpu::new(|cpu| Cpu {
-            busy: Cell::new(false),
-            // SAFETY: The CPU is possible.
-            node: unsafe { bindings::quarry_helper_cpu_to_mem(cpu) },
+            ready: Cell::new(node_of(cpu)),
+            node: node_of(cpu),
             loaded: Cell::new(Magazine::dummy()),
             spare: Cell::new(Magazine::dummy()),
             allocs: AtomicU64::new(0),
@@ -158,51 +276,28 @@ impl Front {
         })
     }
 
+    /// Returns the fast path.
+    #[inline(always)]
+    pub(crate) fn local(&self) -> Local {
+        Local(self.cpus.handle())
+    }
+
     /// Takes an entry from this CPU's loaded magazine.
     ///
     /// Context: Any but NMI.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<Entry> {
-        let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        if cpu.busy.get() {
-            return None;
-        }
-        cpu.busy.set(true);
-        // ORDERING: Between this CPU and interrupts on it: the flag is set before the magazine is
-        // touched, and the magazine is whole again before the flag is cleared.
-        compiler_fence(SeqCst);
-        // SAFETY: By the laws of this module the magazine is alive and ours while `busy` is set.
-        let entry = unsafe { cpu.loaded.get().as_ref() }.pop();
-        compiler_fence(SeqCst);
-        cpu.busy.set(false);
-        if entry.is_some() {
-            count(&cpu.allocs);
-        }
-        entry
+        // SAFETY: The front is alive.
+        unsafe { self.local().pop() }
     }
 
-    /// Puts an entry of `node` into this CPU's loaded magazine. Returns whether it took it.
+    /// Puts an entry into this CPU's loaded magazine. Returns whether it took it.
     ///
     /// Context: Any but NMI.
     #[inline(always)]
-    pub(crate) fn push(&self, entry: Entry, node: u32) -> bool {
-        let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        if cpu.busy.get() || cpu.node != node {
-            return false;
-        }
-        cpu.busy.set(true);
-        // ORDERING: As in `pop`.
-        compiler_fence(SeqCst);
-        // SAFETY: As in `pop`.
-        let pushed = unsafe { cpu.loaded.get().as_ref() }.push(entry);
-        compiler_fence(SeqCst);
-        cpu.busy.set(false);
-        if pushed {
-            count(&cpu.frees);
-        }
-        pushed
+    pub(crate) fn push(&self, entry: Entry, route: u32) -> bool {
+        // SAFETY: The front is alive.
+        unsafe { self.local().push(entry, route) }
     }
 
     /// Takes up to `max` entries from this CPU's magazines and passes each to `give`.
@@ -212,14 +307,10 @@ impl Front {
     pub(crate) fn pop_many(&self, max: usize, mut give: impl FnMut(Entry)) -> usize {
         let pinned = preempt::pin();
         let cpu = self.cpus.this(&pinned);
-        if cpu.busy.get() {
+        let Some(section) = Section::enter(cpu) else {
             return 0;
-        }
-        cpu.busy.set(true);
-        // ORDERING: As in `pop`.
-        compiler_fence(SeqCst);
-        // SAFETY: As in `pop`.
-        let loaded = unsafe { cpu.loaded.get().as_ref() };
+        };
+        let loaded = section.loaded();
         let mut taken = 0usize;
         while taken < max {
             let Some(entry) = loaded.pop() else {
@@ -228,8 +319,7 @@ impl Front {
             give(entry);
             taken = taken.wrapping_add(1);
         }
-        compiler_fence(SeqCst);
-        cpu.busy.set(false);
+        drop(section);
         // ORDERING: Statistics, as in `count`.
         cpu.allocs
             .store(cpu.allocs.load(Relaxed).wrapping_add(taken as u64), Relaxed);
@@ -244,15 +334,9 @@ impl Front {
     pub(crate) fn pop_slow(&self, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
         let pinned = preempt::pin();
         let cpu = self.cpus.this(&pinned);
-        let entry = if cpu.busy.get() {
-            Self::one(cpu, backing, cpu.node as usize, gfp)
-        } else {
-            cpu.busy.set(true);
-            compiler_fence(SeqCst);
-            let entry = self.reload(cpu, backing, gfp);
-            compiler_fence(SeqCst);
-            cpu.busy.set(false);
-            entry
+        let entry = match Section::enter(cpu) {
+            Some(section) => self.reload(&section, backing, gfp),
+            None => Self::one(cpu, backing, cpu.node as usize, gfp),
         };
         if entry.is_some() {
             count(&cpu.allocs);
@@ -285,10 +369,10 @@ impl Front {
     }
 
     /// Finds an entry for a CPU whose loaded magazine is empty.
-    fn reload(&self, cpu: &Cpu, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
+    fn reload(&self, section: &Section<'_>, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
+        let cpu = section.cpu;
         cpu.loaded.swap(&cpu.spare);
-        // SAFETY: `busy` is set, so that the magazines are alive and ours.
-        if let Some(entry) = unsafe { cpu.loaded.get().as_ref() }.pop() {
+        if let Some(entry) = section.loaded().pop() {
             return Some(entry);
         }
         if let Some(depot) = self.depots.get(cpu.node as usize) {
@@ -299,15 +383,13 @@ impl Front {
                     depot.empty.push(empty);
                 }
                 drop(depot);
-                // SAFETY: As above.
-                return unsafe { cpu.loaded.get().as_ref() }.pop();
+                return section.loaded().pop();
             }
         }
         if !self.equip(&cpu.loaded, cpu) {
             return Self::one(cpu, backing, cpu.node as usize, gfp);
         }
-        // SAFETY: As above.
-        let loaded = unsafe { cpu.loaded.get().as_ref() };
+        let loaded = section.loaded();
         backing.refill(cpu.node as usize, gfp, loaded.room(), |entry| {
             loaded.push(entry);
         });
@@ -345,35 +427,29 @@ impl Front {
         let pinned = preempt::pin();
         let cpu = self.cpus.this(&pinned);
         count(&cpu.frees);
-        if cpu.busy.get() || cpu.node != node {
-            count(&cpu.slow);
-            backing.drain(&[entry]);
-            return;
-        }
-        cpu.busy.set(true);
-        compiler_fence(SeqCst);
-        if !self.unload(cpu, backing, entry) {
+        let pushed = match Section::enter_for(cpu, node) {
+            Some(section) => self.unload(&section, backing, entry),
+            None => false,
+        };
+        if !pushed {
             count(&cpu.slow);
             backing.drain(&[entry]);
         }
-        compiler_fence(SeqCst);
-        cpu.busy.set(false);
     }
 
     /// Puts an entry for a CPU whose loaded magazine is full. Returns whether that was possible.
-    fn unload(&self, cpu: &Cpu, backing: &impl Backing, entry: Entry) -> bool {
+    fn unload(&self, section: &Section<'_>, backing: &impl Backing, entry: Entry) -> bool {
+        let cpu = section.cpu;
         if !self.equip(&cpu.loaded, cpu) {
             return false;
         }
-        // SAFETY: `busy` is set, so that the magazines are alive and ours.
-        if unsafe { cpu.loaded.get().as_ref() }.push(entry) {
+        if section.loaded().push(entry) {
             return true;
         }
         if !self.equip(&cpu.spare, cpu) {
             return false;
         }
-        // SAFETY: As above.
-        if unsafe { cpu.spare.get().as_ref() }.room() == 0 {
+        if section.spare().room() == 0 {
             let full = cpu.spare.replace(Magazine::dummy());
             if let Some(full) = self.store(cpu, full) {
                 // SAFETY: The depot did not take it, so that it is still ours.
@@ -385,8 +461,7 @@ impl Front {
             }
         }
         cpu.loaded.swap(&cpu.spare);
-        // SAFETY: As above.
-        unsafe { cpu.loaded.get().as_ref() }.push(entry)
+        section.loaded().push(entry)
     }
 
     /// Puts a full magazine into the depot; returns it if the depot has enough.
@@ -421,9 +496,6 @@ impl Front {
     pub(crate) fn flush_this_cpu(&self, backing: &impl Backing, idle_only: bool) {
         let pinned = preempt::pin();
         let cpu = self.cpus.this(&pinned);
-        if cpu.busy.get() {
-            return;
-        }
         if idle_only {
             // ORDERING: Statistics; a stale value delays or hastens a flush by one tick.
             let used = cpu
@@ -435,16 +507,15 @@ impl Front {
                 return;
             }
         }
-        cpu.busy.set(true);
-        compiler_fence(SeqCst);
-        Self::flush(cpu, backing);
-        compiler_fence(SeqCst);
-        cpu.busy.set(false);
+        let section = Section::enter(cpu);
+        if section.is_some() {
+            Self::flush(cpu, backing);
+        }
     }
 
     fn flush(cpu: &Cpu, backing: &impl Backing) {
         for place in [&cpu.loaded, &cpu.spare] {
-            // SAFETY: By the laws of this module; the caller has set `busy`, or the CPU is gone.
+            // SAFETY: By the laws of this module; the caller is in a section, or the CPU is gone.
             let magazine = unsafe { place.get().as_ref() };
             magazine.empty(|entries| {
                 backing.drain(entries);
@@ -517,19 +588,6 @@ impl Front {
             }
         }
         sum
-    }
-
-    /// Empties everything, when nobody uses the front any more.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses the front during the call.
-    pub(crate) unsafe fn flush_all(&self, backing: &impl Backing) {
-        let _pinned = preempt::pin();
-        for cpu in self.cpus.iter() {
-            Self::flush(cpu, backing);
-        }
-        self.flush_depots(backing);
     }
 }
 

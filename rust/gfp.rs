@@ -16,8 +16,6 @@ pub(crate) struct Gfp(bindings::gfp_t);
 impl Gfp {
     /// May sleep and grow the pool.
     pub(crate) const KERNEL: Self = Self(bindings::QUARRY_CONST_GFP_KERNEL);
-    /// Never sleeps; may use the reserve.
-    pub(crate) const ATOMIC: Self = Self(bindings::QUARRY_CONST_GFP_ATOMIC);
     /// Never sleeps.
     pub(crate) const NOWAIT: Self = Self(bindings::QUARRY_CONST_GFP_NOWAIT);
     /// Clears the memory.

@@ -11,7 +11,6 @@ use crate::{
     chunk::ChunkId,
     gfp::Gfp,
     page_alloc::{
-        self,
         pool,
         Blocks, //
     },
@@ -152,11 +151,6 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
         return false;
     };
     let mut guard = zone.lock();
-    if guard.arena().is_leaving(chunk) {
-        drop(guard);
-        give_back(pfn, order.pages());
-        return false;
-    }
     for frame in pfn.frame()..pfn.frame() + order.pages() {
         // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
         window.state(frame).store(FREE, Relaxed);
@@ -185,34 +179,23 @@ fn give_back(first: Pfn, count: usize) {
 pub(crate) fn shrink_one(node: usize, keep: usize) -> Option<usize> {
     let zone = pool().zone(node)?;
     let mut guard = zone.lock();
-    let chunk = guard.remove_whole(keep)?;
-    guard.arena().set_leaving(chunk, true);
-    drop(guard);
+    let (chunk, frames) = guard.remove_whole(keep)?;
     let index = chunk.window();
-    let mut pages = 0usize;
-    if let Some(window) = window::window(index) {
-        for frame in 0..FRAMES {
-            // ORDERING: The chunk is in no zone, so that nobody else changes its states.
-            if window.state(frame).swap(ABSENT, Relaxed) != ABSENT {
-                give_back(Pfn(index * FRAMES + frame), 1);
-                pages += 1;
-            }
-        }
+    let window = window::window(index)?;
+    for frame in frames.iter() {
+        // ORDERING: Under the zone's lock, like every other change from or to `ABSENT`.
+        window.state(frame).store(ABSENT, Relaxed);
     }
-    let mut guard = zone.lock();
-    bins_clear(&mut guard, chunk);
     drop(guard);
+    let mut pages = 0usize;
+    for frame in frames.iter() {
+        give_back(Pfn(index * FRAMES + frame), 1);
+        pages += 1;
+    }
     unbook(pages);
     // ORDERING: Statistics.
     RETURNED.fetch_add(1, Relaxed);
     Some(pages)
-}
-
-fn bins_clear(zone: &mut page_alloc::KernelZone, chunk: ChunkId) {
-    use crate::bins::Arena;
-    let arena = zone.arena();
-    arena.node_mut(chunk).clear();
-    arena.set_leaving(chunk, false);
 }
 
 /// Gives wholly free chunks of all nodes back, keeping `keep` free pages on each. Returns the pages.

@@ -7,6 +7,7 @@ use crate::{
         self,
         Cache, //
     },
+    front::Local,
     gfp::Gfp,
     global::Global,
     page_alloc::{
@@ -47,33 +48,63 @@ const ZERO_SIZE: usize = 16;
 /// Largest allocation, in bytes.
 pub(crate) const MAX: usize = PAGE_SIZE << Order::MAX.get();
 
-static CLASSES: Global<[&'static Cache; SIZES.len()]> = Global::new();
+/// Number of classes, rounded up so that a mask keeps an index in bounds.
+const SLOTS: usize = SIZES.len().next_power_of_two();
+
+/// What the fast path needs to know.
+struct Classes {
+    /// Sizes below and up to this one are served by the fast path: none, if all memory is cleared.
+    fast: usize,
+    locals: [Local; SLOTS],
+    caches: [&'static Cache; SLOTS],
+}
+
+static CLASSES: Global<Classes> = Global::new();
+
+#[inline(always)]
+fn classes() -> &'static Classes {
+    // SAFETY: Set by `init`, which runs before anybody can call.
+    unsafe { CLASSES.get() }
+}
+
+/// Allocates `size` bytes. Null if there is no memory.
+///
+/// Context: Any but NMI, as `gfp` allows.
+#[inline(always)]
+pub(crate) fn kmalloc(size: usize, gfp: Gfp) -> *mut c_void {
+    // A size of 0 wraps, and goes the long way.
+    let last = size.wrapping_sub(1);
+    let classes = classes();
+    if last < classes.fast && !gfp.wants_zero() {
+        // SAFETY: `fast` is at most this.
+        unsafe { core::hint::assert_unchecked(last < class::LARGEST) };
+        let class = class::class(last);
+        // SAFETY: There are so many classes.
+        unsafe { core::hint::assert_unchecked(class < SLOTS) };
+        // SAFETY: The caches of the classes live as long as this module is in use.
+        if let Some(entry) = unsafe { classes.locals[class].pop() } {
+            return cache::hand_out(entry).as_ptr().cast();
+        }
+    }
+    kmalloc_node(size, gfp, NO_NODE)
+}
 
 /// Allocates `size` bytes from a node, or from the nearest. Null if there is no memory.
 ///
 /// Context: Any but NMI, as `gfp` allows.
-#[inline(always)]
-pub(crate) fn kmalloc(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
-    // A size of 0 wraps and goes the long way.
-    if size.wrapping_sub(1) >= class::LARGEST {
-        return unusual(size, gfp, nid);
-    }
-    // SAFETY: Set by `init`, which runs before anybody can call.
-    let classes = unsafe { CLASSES.get() };
-    let object = class::class(size).and_then(|class| classes.get(class)?.alloc(gfp, nid));
-    object.map_or(null_mut(), |object| object.as_ptr().cast())
-}
-
-/// Serves the sizes that no class does.
 #[cold]
 #[inline(never)]
-fn unusual(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
-    if size == 0 {
-        return core::ptr::without_provenance_mut(ZERO_SIZE);
-    }
-    let block = Order::for_pages(size.div_ceil(PAGE_SIZE))
-        .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid));
-    block.map_or(null_mut(), |block| block.as_ptr().cast())
+pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    let memory = match size {
+        0 => return core::ptr::without_provenance_mut(ZERO_SIZE),
+        1..=class::LARGEST => {
+            let class = class::class(size - 1) % SLOTS;
+            classes().caches[class].alloc(gfp, nid)
+        }
+        _ => Order::for_pages(size.div_ceil(PAGE_SIZE))
+            .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid)),
+    };
+    memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
 }
 
 /// Frees memory of [`kmalloc`] or [`krealloc`].
@@ -86,19 +117,40 @@ fn unusual(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
 #[inline(always)]
 pub(crate) unsafe fn kfree(pointer: *const c_void) {
     let address = pointer.addr();
+    if let Some((window, frame)) = window::at(address) {
+        if let Some((slab, index)) = cache::find(window, frame, address) {
+            // SAFETY: What lies in a slab is not null.
+            let object = unsafe { NonNull::new_unchecked(pointer.cast_mut().cast::<u8>()) };
+            // SAFETY: By the contract of this function.
+            match unsafe { cache::free(slab, index, object) } {
+                Ok(()) => return,
+                Err(why) => return report::bad_free("quarry_kfree", pointer, why),
+            }
+        }
+    }
+    // SAFETY: By the contract of this function.
+    unsafe { kfree_unusual(pointer) }
+}
+
+/// Frees what is no object of a slab.
+///
+/// # Safety
+///
+/// As for [`kfree`].
+#[cold]
+#[inline(never)]
+unsafe fn kfree_unusual(pointer: *const c_void) {
+    let address = pointer.addr();
     if address <= ZERO_SIZE {
         return;
     }
-    let Some(object) = NonNull::new(pointer.cast_mut().cast::<u8>()) else {
-        return;
-    };
-    let result = match window::at(address) {
-        Some((window, frame)) => match cache::SlabRef::from_owner(window.owner(frame)) {
-            // SAFETY: By the contract of this function.
-            Some(slab) => unsafe { cache::free(slab, object) },
-            // SAFETY: By the contract of this function.
-            None => unsafe { free_large(window, frame, object) },
-        },
+    let found = window::at(address).zip(NonNull::new(pointer.cast_mut().cast::<u8>()));
+    let result = match found {
+        Some(((window, frame), _)) if cache::SlabRef::from_owner(window.owner(frame)).is_some() => {
+            Err(BadFree::Interior)
+        }
+        // SAFETY: By the contract of this function.
+        Some(((window, frame), block)) => unsafe { free_large(window, frame, block) },
         None => Err(BadFree::Foreign),
     };
     if let Err(why) = result {
@@ -125,8 +177,6 @@ fn large(window: &Window, frame: usize, address: usize) -> Result<Order, BadFree
 /// # Safety
 ///
 /// As for [`kfree`].
-#[cold]
-#[inline(never)]
 unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
     let order = large(window, frame, block.addr().get())?;
     // SAFETY: By the contract of this function.
@@ -151,9 +201,10 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
 
 /// Returns whether a cache is that of a class.
 pub(crate) fn is_class(cache: &Cache) -> bool {
-    // SAFETY: Set by `init`, which runs before anybody can call.
-    let classes = unsafe { CLASSES.get() };
-    classes.iter().any(|class| core::ptr::eq(*class, cache))
+    classes()
+        .caches
+        .iter()
+        .any(|class| core::ptr::eq(*class, cache))
 }
 
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
@@ -175,12 +226,12 @@ pub(crate) unsafe fn krealloc(pointer: *const c_void, size: usize, gfp: Gfp) -> 
             report::bad_free("quarry_krealloc", pointer, BadFree::Foreign);
             return null_mut();
         }
-        return kmalloc(size, gfp, NO_NODE);
+        return kmalloc(size, gfp);
     }
     if size <= room {
         return pointer.cast_mut();
     }
-    let larger = kmalloc(size, gfp, NO_NODE);
+    let larger = kmalloc(size, gfp);
     if !larger.is_null() {
         // SAFETY: Both have at least `room` bytes and do not overlap.
         unsafe {
@@ -216,8 +267,19 @@ pub(crate) unsafe fn init() -> Result {
     // SAFETY: The caches live until `exit`.
     let classes = caches.map(|cache| cache.map(|cache| unsafe { cache.as_ref() }));
     let first = classes[0].ok_or(ENOMEM)?;
+    let cache = |class: usize| classes.get(class).copied().flatten().unwrap_or(first);
+    let caches: [&Cache; SLOTS] = core::array::from_fn(cache);
+    let classes = Classes {
+        fast: if page_alloc::must_clear(Gfp::NOWAIT) {
+            0
+        } else {
+            class::LARGEST
+        },
+        locals: caches.map(Cache::local),
+        caches,
+    };
     // SAFETY: By the contract of this function.
-    unsafe { CLASSES.set(classes.map(|class| class.unwrap_or(first))) };
+    unsafe { CLASSES.set(classes) };
     Ok(())
 }
 
@@ -227,10 +289,8 @@ pub(crate) unsafe fn init() -> Result {
 ///
 /// Nobody uses this module any more.
 pub(crate) unsafe fn exit() -> usize {
-    // SAFETY: Set by `init`.
-    let classes = *unsafe { CLASSES.get() };
     let mut live = 0;
-    for class in classes {
+    for &class in classes().caches.iter().take(SIZES.len()) {
         // SAFETY: Made by `init`; by the contract of this function nobody uses it.
         if let Err(objects) = unsafe { cache::destroy(NonNull::from(class)) } {
             pr_err!(

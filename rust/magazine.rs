@@ -36,15 +36,20 @@ pub(crate) struct Entry {
 // SAFETY: An entry is a right to use what it names; it may move between CPUs.
 unsafe impl Send for Entry {}
 
-/// The head of a magazine; `capacity` entries follow it in memory.
+/// Bytes of an entry.
+const STEP: u32 = 16;
+const _: () = assert!(core::mem::size_of::<Entry>() == STEP as usize);
+
+/// The head of a magazine; its entries follow it in memory.
 ///
 /// # Invariants
 ///
-/// The first `count <= capacity` entries are initialised.
+/// The first `fill` bytes of the entries are initialised; `fill <= limit`, and both are multiples of
+/// [`STEP`].
 #[repr(C)]
 pub(crate) struct Magazine {
-    count: Cell<u32>,
-    capacity: u32,
+    fill: Cell<u32>,
+    limit: u32,
     next: Cell<Option<NonNull<Magazine>>>,
     entries: [UnsafeCell<MaybeUninit<Entry>>; 0],
 }
@@ -52,12 +57,12 @@ pub(crate) struct Magazine {
 /// A magazine that can neither give nor take: what a CPU has before its first real one.
 struct Dummy(Magazine);
 
-// SAFETY: With a capacity of 0, nothing in it is ever written.
+// SAFETY: With a limit of 0, nothing in it is ever written.
 unsafe impl Sync for Dummy {}
 
 static DUMMY: Dummy = Dummy(Magazine {
-    count: Cell::new(0),
-    capacity: 0,
+    fill: Cell::new(0),
+    limit: 0,
     next: Cell::new(None),
     entries: [],
 });
@@ -78,11 +83,11 @@ impl Magazine {
     pub(crate) fn new(about: About, capacity: u32, gfp: Gfp) -> Option<NonNull<Self>> {
         let memory = metadata::alloc(about, Self::layout(capacity)?, gfp)?.cast::<Self>();
         // SAFETY: The memory is large enough, aligned to 8 bytes, and not shared yet.
-        // INVARIANT: `count` is 0.
+        // INVARIANT: `fill` is 0.
         unsafe {
             memory.write(Self {
-                count: Cell::new(0),
-                capacity,
+                fill: Cell::new(0),
+                limit: capacity.wrapping_mul(STEP),
                 next: Cell::new(None),
                 entries: [],
             })
@@ -97,11 +102,11 @@ impl Magazine {
     /// Nobody uses the magazine any more, and it was made for the same subject.
     pub(crate) unsafe fn free(about: About, this: NonNull<Self>) {
         // SAFETY: The magazine is alive until freed below.
-        let capacity = unsafe { this.as_ref() }.capacity;
-        if capacity == 0 {
+        let limit = unsafe { this.as_ref() }.limit;
+        if limit == 0 {
             return;
         }
-        if let Some(layout) = Self::layout(capacity) {
+        if let Some(layout) = Self::layout(limit / STEP) {
             // SAFETY: Allocated by `new` with this layout.
             unsafe { metadata::free(about, this.cast(), layout) };
         }
@@ -110,60 +115,53 @@ impl Magazine {
     /// Returns the number of entries.
     #[inline(always)]
     pub(crate) fn count(&self) -> u32 {
-        self.count.get()
+        self.fill.get() / STEP
     }
 
     /// Returns how many entries there is room for.
     #[inline(always)]
     pub(crate) fn room(&self) -> u32 {
-        self.capacity.wrapping_sub(self.count.get())
+        self.limit.wrapping_sub(self.fill.get()) / STEP
     }
 
+    /// Returns the entry that begins `offset` bytes behind the head.
     #[inline(always)]
-    fn slot(&self, index: u32) -> *mut Entry {
-        let first: *const Self = self;
-        // SAFETY: Entries follow the head; `index` is below the capacity. The pointer is made from
-        // one to the whole magazine, which is what callers hold.
-        unsafe {
-            first
-                .byte_add(core::mem::size_of::<Self>())
-                .cast::<Entry>()
-                .cast_mut()
-                .add(index as usize)
-        }
+    fn slot(&self, offset: u32) -> *mut Entry {
+        let entries = self.entries.as_ptr();
+        // SAFETY: Entries follow the head; callers stay below the limit.
+        unsafe { entries.byte_add(offset as usize).cast::<Entry>().cast_mut() }
     }
 
     /// Takes the entry that was put last.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<Entry> {
-        let count = self.count.get();
-        if count == 0 {
+        let (fill, none) = self.fill.get().overflowing_sub(STEP);
+        if none {
             return None;
         }
-        let count = count.wrapping_sub(1);
-        self.count.set(count);
-        // SAFETY: By the type invariants, the entry below the old count is initialised.
-        Some(unsafe { self.slot(count).read() })
+        self.fill.set(fill);
+        // SAFETY: By the type invariants, the entry below the old fill is initialised.
+        Some(unsafe { self.slot(fill).read() })
     }
 
     /// Puts an entry. Returns whether there was room.
     #[inline(always)]
     pub(crate) fn push(&self, entry: Entry) -> bool {
-        let count = self.count.get();
-        if count == self.capacity {
+        let fill = self.fill.get();
+        if fill == self.limit {
             return false;
         }
-        // SAFETY: The slot is below the capacity, and `&self` on a CPU-owned or locked magazine is
-        // its only user.
-        unsafe { self.slot(count).write(entry) };
+        // SAFETY: The slot is below the limit, and `&self` on a CPU-owned or locked magazine is its
+        // only user.
+        unsafe { self.slot(fill).write(entry) };
         // INVARIANT: The entry was written above.
-        self.count.set(count.wrapping_add(1));
+        self.fill.set(fill.wrapping_add(STEP));
         true
     }
 
     /// Empties the magazine, passing its entries on as a slice.
     pub(crate) fn empty(&self, take: impl FnOnce(&[Entry])) {
-        let count = self.count.replace(0);
+        let count = self.fill.replace(0) / STEP;
         if count != 0 {
             // SAFETY: By the type invariants these entries are initialised; nobody else uses the
             // magazine until `take` returns.

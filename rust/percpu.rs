@@ -94,14 +94,48 @@ impl<T> PerCpu<T> {
 
     /// Returns the value of this CPU.
     #[inline(always)]
-    pub(crate) fn this<'a>(&'a self, _cpu: &'a PinnedCpu) -> &'a T {
-        // SAFETY: By the type invariants, the value is initialised and lives as long as `self`.
-        unsafe { &*this_cpu(self.pointer.as_ptr()) }
+    pub(crate) fn this<'a>(&'a self, cpu: &'a PinnedCpu) -> &'a T {
+        // SAFETY: The handle does not leave this function.
+        unsafe { self.handle().this(cpu) }
+    }
+
+    /// Returns a copy of the pointer, for where a level of indirection is to be saved.
+    pub(crate) fn handle(&self) -> Handle<T> {
+        Handle(self.pointer)
     }
 
     /// Iterates over the values of all possible CPUs.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         possible_cpus().map(|cpu| self.on(cpu))
+    }
+}
+
+/// A pointer to the values of a [`PerCpu`].
+pub(crate) struct Handle<T>(NonNull<T>);
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Handle<T> {}
+
+// SAFETY: Gives the same access as `&PerCpu<T>`.
+unsafe impl<T: Send + Sync> Send for Handle<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Handle<T> {}
+
+impl<T> Handle<T> {
+    /// Returns the value of this CPU.
+    ///
+    /// # Safety
+    ///
+    /// The [`PerCpu`] is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn this<'a>(self, _cpu: &'a PinnedCpu) -> &'a T {
+        // SAFETY: By the contract of this function, and the type invariants of `PerCpu`.
+        unsafe { &*this_cpu(self.0.as_ptr()) }
     }
 }
 
@@ -119,18 +153,17 @@ impl<T> Drop for PerCpu<T> {
 /// Returns where this CPU's value of a per-CPU pointer lies.
 #[cfg(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT)))]
 #[inline(always)]
-fn this_cpu<T>(pointer: *mut T) -> *mut T {
-    let mut address = pointer.addr();
+fn this_cpu<T>(mut pointer: *mut T) -> *mut T {
     // SAFETY: Reads this CPU's offset, as `this_cpu_ptr()` does. The caller is pinned.
     unsafe {
         core::arch::asm!(
-            "add {address}, qword ptr gs:[rip + {offset}]",
-            address = inout(reg) address,
+            "add {pointer}, qword ptr gs:[rip + {offset}]",
+            pointer = inout(reg) pointer,
             offset = sym bindings::this_cpu_off,
             options(nostack, readonly, pure),
         );
     }
-    pointer.with_addr(address)
+    pointer
 }
 
 /// Returns where this CPU's value of a per-CPU pointer lies.

@@ -67,23 +67,28 @@ mod imp {
     #[inline(always)]
     pub(super) fn enable() {
         // SAFETY: Undoes `disable()`. The counter reaches zero only if a reschedule is due and
-        // allowed, and then the scheduler is called, as `preempt_enable()` does.
+        // allowed, and then the scheduler is called, as `preempt_enable()` does: through a thunk
+        // that preserves all registers. `nostack` in spite of the call: kernel code has no red zone
+        // and keeps its stack aligned to 8 bytes, so that a call needs nothing prepared, and every
+        // function that pins is spared a frame.
         unsafe {
             asm!(
                 wide!("dec"),
-                "jz {schedule}",
+                "jnz 2f",
+                "call {schedule}",
+                "2:",
                 count = sym bindings::__preempt_count,
-                schedule = label { schedule() },
+                schedule = sym schedule,
                 options(nostack),
             );
         }
     }
 
-    #[cold]
-    fn schedule() {
-        // SAFETY: Called where `preempt_enable()` would call the scheduler.
-        unsafe { bindings::quarry_helper_preempt_schedule() };
-    }
+    // What the kernel's `__preempt_schedule()` calls.
+    #[cfg(CONFIG_PREEMPT_DYNAMIC)]
+    use bindings::__SCT__preempt_schedule as schedule;
+    #[cfg(not(CONFIG_PREEMPT_DYNAMIC))]
+    use bindings::preempt_schedule_thunk as schedule;
 }
 
 #[cfg(not(all(

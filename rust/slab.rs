@@ -11,9 +11,11 @@ mod geometry;
 mod objects;
 mod partial;
 
+#[cfg(test)]
+pub(crate) use geometry::MAX_OBJECT;
 pub(crate) use geometry::{
-    Geometry,
-    MAX_OBJECT, //
+    index,
+    Geometry, //
 };
 pub(crate) use objects::Objects;
 pub(crate) use partial::{

@@ -154,6 +154,13 @@ unsafe extern "C" fn scan(
     // SAFETY: The kernel gives a valid control.
     let wanted = unsafe { (*control).nr_to_scan };
     let reserve = pool().watermark().pages();
+    // Unmapping takes locks of the kernel's that reclaim may hold: kept areas are left to `tick`
+    // where reclaim says that it must not wait.
+    // SAFETY: As above.
+    if Gfp::from_raw(unsafe { (*control).gfp_mask }).may_sleep() {
+        let stay = vmap_alloc::kept_pages().saturating_sub(wanted);
+        vmap_alloc::shrink(vmap_alloc::Stay::Pages(stay));
+    }
     grow::flush_cpu(false);
     grow::flush_depots();
     let mut freed = 0;

@@ -43,7 +43,6 @@ use core::{
         AtomicPtr,
         AtomicU32,
         AtomicU8,
-        AtomicUsize,
         Ordering::{
             Acquire,
             Relaxed,
@@ -95,22 +94,20 @@ pub(crate) const fn cached(order: Order) -> u8 {
     CACHED | order.get() as u8
 }
 
-/// Takes a state apart, for people.
-pub(crate) fn describe(state: u8) -> (&'static str, u8) {
-    let what = match state & 0xf0 {
-        0x10 => "free, or inside a block",
-        CACHED => "free, in a magazine",
-        0x30 => "page block",
-        0x40 => "slab",
-        0x50 => "page of an area",
-        0x60 => "large kmalloc",
-        _ => "not quarry's",
-    };
-    (what, state & 0x0f)
+/// Returns the pointer to [`NOBODY`].
+pub(crate) const fn nobody() -> *mut Owner {
+    core::ptr::from_ref(&NOBODY).cast_mut()
 }
 
 type States = [AtomicU8; FRAMES];
-type Owners = [AtomicPtr<u8>; FRAMES];
+type Owners = [AtomicPtr<Owner>; FRAMES];
+
+/// What owns a page: something of the layer above that begins like this.
+#[repr(C, align(64))]
+pub(crate) struct Owner([u64; 8]);
+
+/// The owner of pages that have none: zeroes, which a fast path can read like any other owner.
+pub(crate) static NOBODY: Owner = Owner([0; 8]);
 
 /// One window.
 #[repr(C)]
@@ -122,20 +119,36 @@ pub(crate) struct Window {
 }
 
 /// All windows without slabs point here: no page has an owner.
-static NO_OWNERS: Owners = [const { AtomicPtr::new(null_mut()) }; FRAMES];
+static NO_OWNERS: Owners = [const { AtomicPtr::new(nobody()) }; FRAMES];
 /// All windows without a chunk point here: every page is absent.
 static NO_STATES: States = [const { AtomicU8::new(ABSENT) }; FRAMES];
 
-/// Address of page frame 0 in the linear mapping.
-static LINEAR_BASE: AtomicUsize = AtomicUsize::new(0);
-/// Address of the `struct page` of page frame 0.
-static PAGES_BASE: AtomicUsize = AtomicUsize::new(0);
-static TABLE: AtomicPtr<Window> = AtomicPtr::new(null_mut());
-static LENGTH: AtomicUsize = AtomicUsize::new(0);
+/// Where things are; does not change.
+struct Map {
+    /// Address of page frame 0 in the linear mapping.
+    linear_base: usize,
+    /// Address of the `struct page` of page frame 0.
+    pages_base: usize,
+    windows: NonNull<Window>,
+    length: usize,
+}
+
+// SAFETY: The windows are made to be shared.
+unsafe impl Send for Map {}
+// SAFETY: As above.
+unsafe impl Sync for Map {}
+
+static MAP: Global<Map> = Global::new();
+
+#[inline(always)]
+fn map() -> &'static Map {
+    // SAFETY: Set by `init`, which runs before anybody can call.
+    unsafe { MAP.get() }
+}
+
 /// Serialises attaching.
 static ATTACH: Global<RawLock<()>> = Global::new();
 
-const WINDOW_SHIFT: usize = PAGE_SHIFT + Order::MAX.get() as usize;
 const PAGE_STRUCT: usize = core::mem::size_of::<bindings::page>();
 
 /// A page frame number.
@@ -146,31 +159,27 @@ impl Pfn {
     /// Returns the frame behind an address of the linear mapping; nonsense for other addresses.
     #[inline(always)]
     pub(crate) fn of_address(address: usize) -> Self {
-        // ORDERING: Set before anybody can call, and never again.
-        Self(address.wrapping_sub(LINEAR_BASE.load(Relaxed)) >> PAGE_SHIFT)
+        Self(address.wrapping_sub(map().linear_base) >> PAGE_SHIFT)
     }
 
     /// Returns the frame of a `struct page`; nonsense for other addresses.
     #[inline(always)]
     pub(crate) fn of_page(page: *const bindings::page) -> Self {
-        // ORDERING: As above.
-        Self(page.addr().wrapping_sub(PAGES_BASE.load(Relaxed)) / PAGE_STRUCT)
+        Self(page.addr().wrapping_sub(map().pages_base) / PAGE_STRUCT)
     }
 
     /// Returns the address of the frame in the linear mapping.
     #[inline(always)]
     pub(crate) fn address(self) -> *mut u8 {
         let offset = self.0 << PAGE_SHIFT;
-        // ORDERING: As above.
-        core::ptr::with_exposed_provenance_mut(LINEAR_BASE.load(Relaxed).wrapping_add(offset))
+        core::ptr::with_exposed_provenance_mut(map().linear_base.wrapping_add(offset))
     }
 
     /// Returns the `struct page` of the frame.
     #[inline(always)]
     pub(crate) fn page(self) -> *mut bindings::page {
         let offset = self.0.wrapping_mul(PAGE_STRUCT);
-        // ORDERING: As above.
-        core::ptr::with_exposed_provenance_mut(PAGES_BASE.load(Relaxed).wrapping_add(offset))
+        core::ptr::with_exposed_provenance_mut(map().pages_base.wrapping_add(offset))
     }
 
     /// Returns the window that the frame lies in.
@@ -189,10 +198,10 @@ impl Pfn {
 /// Returns a window, or `None` beyond the end of memory.
 #[inline(always)]
 pub(crate) fn window(index: usize) -> Option<&'static Window> {
-    // ORDERING: Table and length are set before anybody can call.
-    if index < LENGTH.load(Relaxed) {
-        // SAFETY: The table has `LENGTH` windows and lives until the module goes.
-        Some(unsafe { &*TABLE.load(Relaxed).add(index) })
+    let map = map();
+    if index < map.length {
+        // SAFETY: There are `length` windows, which live until the module goes.
+        Some(unsafe { map.windows.add(index).as_ref() })
     } else {
         None
     }
@@ -200,8 +209,7 @@ pub(crate) fn window(index: usize) -> Option<&'static Window> {
 
 /// Returns how many windows the machine's memory has.
 pub(crate) fn nr_windows() -> usize {
-    // ORDERING: As in `window`.
-    LENGTH.load(Relaxed)
+    map().length
 }
 
 /// Returns the window of an address and the frame in it.
@@ -221,9 +229,9 @@ impl Window {
         &states[frame % FRAMES]
     }
 
-    /// Returns what owns a page: the slab that it is part of, or null.
+    /// Returns what owns a page: the slab that it is part of, or [`nobody`].
     #[inline(always)]
-    pub(crate) fn owner(&self, frame: usize) -> *mut u8 {
+    pub(crate) fn owner(&self, frame: usize) -> *mut Owner {
         // ORDERING: Acquire pairs with the Release in `ensure_owners`: the array is initialised.
         // SAFETY: By the laws of this module, the array lives as long as the module.
         let owners = unsafe { &*self.owners.load(Acquire) };
@@ -246,8 +254,8 @@ impl Window {
         NonNull::new(self.chunk.load(Acquire))
     }
 
-    /// Says what owns `count` pages from `frame` on; null for nothing.
-    pub(crate) fn set_owners(&self, frame: usize, count: usize, owner: *mut u8) {
+    /// Says what owns `count` pages from `frame` on.
+    pub(crate) fn set_owners(&self, frame: usize, count: usize, owner: *mut Owner) {
         let owners = self.owners.load(Acquire);
         if core::ptr::eq(owners, &NO_OWNERS) {
             return;
@@ -269,10 +277,14 @@ impl Window {
         }
         let layout = Layout::new::<Owners>();
         let fresh = metadata::alloc(About::Slab, layout, gfp).ok_or(AllocError)?;
+        for frame in 0..FRAMES {
+            // SAFETY: The memory has room for so many pointers and is not shared yet.
+            unsafe { fresh.cast::<*mut Owner>().add(frame).write(nobody()) };
+        }
         // SAFETY: Set by `init`, which ran before any page was handed out.
         let guard = unsafe { ATTACH.get() }.lock();
         if core::ptr::eq(self.owners.load(Relaxed), &NO_OWNERS) {
-            // ORDERING: Release pairs with the Acquire in `owner`: the zeroes are visible.
+            // ORDERING: Release pairs with the Acquire in `owner`: the array is initialised.
             self.owners.store(fresh.as_ptr().cast(), Release);
             return Ok(());
         }
@@ -369,15 +381,19 @@ pub(crate) unsafe fn init() -> Result {
     // SAFETY: By the contract of this function, nobody reads yet.
     unsafe { ATTACH.set(RawLock::new((), Class::Window)) };
     // The linear mapping and the array of `struct page` are linear, so that where frame 0 would lie
-    // says where all others do. ORDERING: Nobody reads yet.
+    // says where all others do.
     // SAFETY: Arithmetic on addresses; nothing is read there.
     let linear = unsafe { bindings::quarry_helper_pfn_to_kaddr(0) };
-    LINEAR_BASE.store(linear.expose_provenance(), Relaxed);
     // SAFETY: As above.
     let pages = unsafe { bindings::quarry_helper_pfn_to_page(0) };
-    PAGES_BASE.store(pages.expose_provenance(), Relaxed);
-    TABLE.store(table, Relaxed);
-    LENGTH.store(length, Relaxed);
+    let map = Map {
+        linear_base: linear.expose_provenance(),
+        pages_base: pages.expose_provenance(),
+        windows: NonNull::new(table).ok_or(ENOMEM)?,
+        length,
+    };
+    // SAFETY: By the contract of this function, nobody reads yet.
+    unsafe { MAP.set(map) };
     Ok(())
 }
 
@@ -393,18 +409,13 @@ pub(crate) unsafe fn exit() {
             unsafe { window.detach() };
         }
     }
-    let length = LENGTH.swap(0, Relaxed);
-    let table = TABLE.swap(null_mut(), Relaxed);
+    let Map {
+        windows, length, ..
+    } = *map();
     // SAFETY: Made by `init` with this length; the capacity only tells the type what it owns.
-    drop(unsafe { KVVec::from_raw_parts(table, length, length) });
+    drop(unsafe { KVVec::from_raw_parts(windows.as_ptr(), length, length) });
     // SAFETY: Set by `init`; nobody uses it any more.
     unsafe { ATTACH.end() };
-}
-
-/// Returns the index of an address's window, for people.
-pub(crate) fn index_of(address: usize) -> usize {
-    // ORDERING: As in `window`.
-    address.wrapping_sub(LINEAR_BASE.load(Relaxed)) >> WINDOW_SHIFT
 }
 
 /// Returns the bytes of the table.

@@ -12,16 +12,26 @@ use crate::{
         Link,
         Linked, //
     },
+    front::{
+        Local,
+        NO_ROUTE, //
+    },
     gfp::Gfp,
     metadata::{
         self,
         About, //
     },
+    page_alloc,
     pool::Violation,
     slab::{
+        index,
         Geometry,
         Listed,
         Objects, //
+    },
+    window::{
+        self,
+        Owner, //
     }, //
 };
 use core::{
@@ -42,14 +52,20 @@ pub(crate) const OBJECT_LIVE: u8 = 1;
 ///
 /// # Invariants
 ///
-/// State bytes for `geometry.objects` objects follow; `bitmap` points to `geometry.words()` words
+/// State bytes for `geometry.objects` objects follow, and one more, which is never live; `bitmap` points to `geometry.words()` words
 /// behind them.
 #[repr(C)]
 pub(crate) struct SlabHead {
     /// Address of the first object.
-    base: NonNull<u8>,
-    cache: NonNull<Cache>,
+    base: usize,
+    /// The reciprocal of the geometry; 0 where there is no slab, see [`window::NOBODY`].
+    reciprocal: u32,
     geometry: Geometry,
+    cache: NonNull<Cache>,
+    /// Where freed objects go by the fast path: the node, or [`NO_ROUTE`].
+    route: u32,
+    /// The fast path of the cache.
+    local: Local,
     node: u32,
     /// Free objects; protected by the lock of the cache's node, like all that follows.
     free: u32,
@@ -75,7 +91,7 @@ pub(crate) struct SlabRef(NonNull<SlabHead>);
 
 fn layout(geometry: &Geometry) -> Option<(Layout, usize)> {
     // CAST: Lossless.
-    let states = Layout::array::<AtomicU8>(geometry.objects as usize).ok()?;
+    let states = Layout::array::<AtomicU8>(geometry.objects as usize + 1).ok()?;
     let words = Layout::array::<u64>(geometry.words()).ok()?;
     let (layout, _) = Layout::new::<SlabHead>().extend(states).ok()?;
     let (layout, bitmap) = layout.extend(words).ok()?;
@@ -93,6 +109,13 @@ impl SlabId {
     ) -> Option<Self> {
         let (layout, bitmap) = layout(geometry)?;
         let head = metadata::alloc(About::Slab, layout, gfp)?.cast::<SlabHead>();
+        // SAFETY: The cache is alive, and makes its slabs itself.
+        let local = unsafe { cache.as_ref() }.local();
+        let route = if page_alloc::must_clear_on_free() {
+            NO_ROUTE
+        } else {
+            node
+        };
         // SAFETY: The layout has the bitmap there.
         let bitmap = unsafe { head.byte_add(bitmap).cast::<u64>() };
         // SAFETY: Large enough, aligned, and not shared yet. The state bytes are zeroes, that is
@@ -100,9 +123,12 @@ impl SlabId {
         // INVARIANT: The layout has room for states and bitmap.
         unsafe {
             head.write(SlabHead {
-                base,
-                cache,
+                base: base.addr().get(),
+                reciprocal: geometry.reciprocal(),
                 geometry: *geometry,
+                cache,
+                route,
+                local,
                 node,
                 free: 0,
                 place: None,
@@ -134,7 +160,7 @@ impl SlabId {
     }
 
     /// Returns the pointer that is kept as owner of the slab's pages.
-    pub(crate) fn as_owner(self) -> *mut u8 {
+    pub(crate) fn as_owner(self) -> *mut Owner {
         self.0.as_ptr().cast()
     }
 }
@@ -181,10 +207,28 @@ impl SlabHead {
 }
 
 impl SlabRef {
-    /// Wraps the owner of a page.
+    /// Wraps the owner of a page, if it has one.
     #[inline(always)]
-    pub(crate) fn from_owner(owner: *mut u8) -> Option<Self> {
-        Some(Self(NonNull::new(owner)?.cast()))
+    pub(crate) fn from_owner(owner: *mut Owner) -> Option<Self> {
+        if core::ptr::eq(owner, window::nobody()) {
+            None
+        } else {
+            Some(Self(NonNull::new(owner)?.cast()))
+        }
+    }
+
+    /// Returns the slab whose page has this owner, and which of its objects begins at an address.
+    ///
+    /// `None` if there is no slab, or no object begins there: one check tells both, because the
+    /// reciprocal that [`window::NOBODY`] shows has no multiples.
+    #[inline(always)]
+    pub(crate) fn find(owner: *mut Owner, address: usize) -> Option<(Self, u32)> {
+        let head: *const SlabHead = owner.cast();
+        // SAFETY: An owner is alive, and begins with these two words.
+        let (base, reciprocal) = unsafe { ((*head).base, (*head).reciprocal) };
+        // CAST: Slabs are smaller than 4 GiB; other addresses give nonsense, which is no multiple.
+        let index = index(reciprocal, address.wrapping_sub(base) as u32)?;
+        Some((Self(NonNull::new(owner)?.cast()), index))
     }
 
     #[inline(always)]
@@ -212,6 +256,20 @@ impl SlabRef {
         unsafe { (*self.head()).geometry }
     }
 
+    /// Returns where freed objects go by the fast path.
+    #[inline(always)]
+    pub(crate) fn route(&self) -> u32 {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).route }
+    }
+
+    /// Returns the fast path of the cache.
+    #[inline(always)]
+    pub(crate) fn local(&self) -> Local {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).local }
+    }
+
     /// Returns the node of the slab's pages.
     #[inline(always)]
     pub(crate) fn node(&self) -> u32 {
@@ -221,7 +279,7 @@ impl SlabRef {
 
     /// Returns the address of the first object.
     #[inline(always)]
-    pub(crate) fn base(&self) -> NonNull<u8> {
+    pub(crate) fn base(&self) -> usize {
         // SAFETY: The slab is alive. The field never changes.
         unsafe { (*self.head()).base }
     }
@@ -230,14 +288,14 @@ impl SlabRef {
     #[inline(always)]
     pub(crate) fn offset(&self, address: usize) -> u32 {
         // CAST: Slabs are smaller than 4 GiB; other addresses give nonsense, which is checked.
-        address.wrapping_sub(self.base().addr().get()) as u32
+        address.wrapping_sub(self.base()) as u32
     }
 
-    /// Returns the state byte of an object.
+    /// Returns the state byte of an object, or that behind the last, which is never live.
     #[inline(always)]
     pub(crate) fn state(&self, index: u32) -> &'static AtomicU8 {
-        // SAFETY: By the invariants of `SlabHead`, for an index below the number of objects, which
-        // callers have from `Geometry::index`. The slab outlives the use of its objects.
+        // SAFETY: By the invariants of `SlabHead`, for an index of at most the number of objects,
+        // which callers have from `Geometry`. The slab outlives the use of its objects.
         unsafe {
             &*self
                 .0

@@ -182,13 +182,6 @@ void quarry_helper_preempt_enable(void)
 	preempt_enable();
 }
 
-void quarry_helper_preempt_schedule(void)
-{
-#ifdef CONFIG_PREEMPTION
-	__preempt_schedule();
-#endif
-}
-
 void *quarry_helper_this_cpu(void __percpu *pointer)
 {
 	return this_cpu_ptr(pointer);

@@ -52,7 +52,6 @@ void *quarry_helper_pfn_to_kaddr(unsigned long pfn);
 struct page *quarry_helper_pfn_to_page(unsigned long pfn);
 void quarry_helper_preempt_disable(void);
 void quarry_helper_preempt_enable(void);
-void quarry_helper_preempt_schedule(void);
 void *quarry_helper_this_cpu(void __percpu *pointer);
 unsigned long quarry_helper_totalram_pages(void);
 void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags);

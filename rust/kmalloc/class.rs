@@ -14,14 +14,14 @@ pub(crate) const LARGEST: usize = 8192;
 
 const GRAIN: usize = 8;
 
-/// Class of each size, in steps of eight bytes.
-static CLASSES: [u8; LARGEST / GRAIN + 1] = table();
+/// Class of each size less one, in steps of eight bytes.
+static CLASSES: [u8; LARGEST / GRAIN] = table();
 
-const fn table() -> [u8; LARGEST / GRAIN + 1] {
-    let mut classes = [0; LARGEST / GRAIN + 1];
+const fn table() -> [u8; LARGEST / GRAIN] {
+    let mut classes = [0; LARGEST / GRAIN];
     let (mut step, mut class) = (0, 0);
     while step < classes.len() {
-        if step * GRAIN > SIZES[class as usize] as usize {
+        if (step + 1) * GRAIN > SIZES[class as usize] as usize {
             class += 1;
         }
         classes[step] = class;
@@ -30,15 +30,12 @@ const fn table() -> [u8; LARGEST / GRAIN + 1] {
     classes
 }
 
-/// Returns the class that serves `size` bytes, or `None` beyond [`LARGEST`].
+/// Returns the class that serves `last + 1` bytes.
+///
+/// PANIC: If `last` is not below [`LARGEST`].
 #[inline(always)]
-pub(crate) fn class(size: usize) -> Option<usize> {
-    if size <= LARGEST {
-        let step = size.wrapping_add(GRAIN - 1) / GRAIN;
-        Some(CLASSES[step].into())
-    } else {
-        None
-    }
+pub(crate) fn class(last: usize) -> usize {
+    CLASSES[last / GRAIN].into()
 }
 
 /// Returns the name of a class, as in `slabinfo`.
@@ -68,12 +65,10 @@ mod tests {
     #[test]
     fn each_size_goes_to_the_smallest_class_that_holds_it() {
         for size in 1..=LARGEST {
-            let class = class(size).unwrap();
+            let class = class(size - 1);
             assert!(SIZES[class] as usize >= size);
             assert!(class == 0 || (SIZES[class - 1] as usize) < size);
         }
-        assert_eq!(class(LARGEST + 1), None);
-        assert_eq!(class(usize::MAX), None);
     }
 
     #[test]

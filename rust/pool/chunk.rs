@@ -32,7 +32,6 @@ pub(crate) const FRAMES: usize = 1024;
 const WORD: usize = 64;
 const WORDS: usize = FRAMES / WORD;
 const HALF_WORDS: usize = WORDS / 2;
-const HALF: usize = FRAMES / 2;
 /// Largest order within one word.
 const WORD_ORDER: usize = 6;
 
@@ -50,6 +49,17 @@ const ALIGNED: [u64; WORD_ORDER + 1] = [
 /// A law that does not hold, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) &'static str);
+
+/// Some pages of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frames([u64; WORDS]);
+
+impl Frames {
+    /// Iterates over the pages, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..FRAMES).filter(|frame| self.0[frame / WORD] & (1 << (frame % WORD)) != 0)
+    }
+}
 
 /// The bitmap of a chunk and what is derived from it.
 pub(crate) struct Chunk<Id> {
@@ -160,12 +170,9 @@ impl<Id> Chunk<Id> {
         self.put(frame, order);
     }
 
-    /// Takes all pages out of a whole chunk.
-    pub(crate) fn clear(&mut self) {
-        *self = Self {
-            link: core::mem::replace(&mut self.link, Link::new()),
-            ..Self::new()
-        };
+    /// Takes all pages out of a whole chunk, which is in no list. Returns which pages they were.
+    pub(super) fn clear(&mut self) -> Frames {
+        Frames(core::mem::replace(self, Self::new()).bits)
     }
 
     /// Marks a block free. Returns whether the chunk's place in its zone was up to date before.
@@ -307,7 +314,7 @@ impl<Id> Chunk<Id> {
 
     fn recount(&mut self) {
         for (half, words) in self.free.iter_mut().zip(self.bits.chunks(HALF_WORDS)) {
-            // CAST: At most `HALF`.
+            // CAST: At most 512.
             *half = words.iter().map(|word| word.count_ones()).sum::<u32>() as u16;
         }
     }
@@ -415,11 +422,11 @@ impl<Id> Chunk<Id> {
     }
 }
 
-const _: () = assert!(HALF == 1 << 9);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HALF: usize = FRAMES / 2;
 
     fn full() -> Chunk<usize> {
         let mut chunk = Chunk::new();

@@ -14,6 +14,7 @@
 //! - `free` is the sum of the free pages of all chunks, `present` of all their pages.
 
 use super::{
+    chunk::Frames,
     Chunk,
     Order,
     Violation,
@@ -80,11 +81,13 @@ where
     }
 
     /// Returns the number of pages, free or not.
+    #[cfg(test)]
     pub(crate) fn nr_present(&self) -> usize {
         self.present
     }
 
     /// Returns the number of chunks.
+    #[cfg(test)]
     pub(crate) fn nr_chunks(&self) -> usize {
         self.chunks
     }
@@ -95,6 +98,7 @@ where
     }
 
     /// Returns a chunk of this zone.
+    #[cfg(test)]
     pub(crate) fn chunk(&self, id: Id) -> &Chunk<Id> {
         self.arena.node(id)
     }
@@ -167,10 +171,8 @@ where
         }
     }
 
-    /// Takes out a chunk all of whose pages are free, leaving `keep` free pages in the zone.
-    ///
-    /// The chunk still says which pages it has; the caller calls [`Chunk::clear`] on it.
-    pub(crate) fn remove_whole(&mut self, keep: usize) -> Option<Id> {
+    /// Takes the pages of a chunk, all of which are free, leaving `keep` free pages in the zone.
+    pub(crate) fn remove_whole(&mut self, keep: usize) -> Option<(Id, Frames)> {
         self.settle();
         let id = self.find_whole(keep)?;
         self.unlist(id);
@@ -178,7 +180,7 @@ where
         self.free = self.free.wrapping_sub(pages);
         self.present = self.present.wrapping_sub(pages);
         self.chunks = self.chunks.wrapping_sub(1);
-        Some(id)
+        Some((id, self.arena.node_mut(id).clear()))
     }
 
     fn find_whole(&self, keep: usize) -> Option<Id> {
@@ -374,7 +376,9 @@ mod tests {
         zone.put(used.chunk, used.frame, Order::ZERO);
         zone.settle();
         zone.validate().unwrap();
-        assert_eq!(zone.remove_whole(0), Some(used.chunk));
+        let (chunk, frames) = zone.remove_whole(0).unwrap();
+        assert_eq!(chunk, used.chunk);
+        assert!(frames.iter().eq(0..FRAMES));
         assert_eq!(
             (zone.nr_free(), zone.nr_present(), zone.nr_chunks()),
             (0, 0, 0)

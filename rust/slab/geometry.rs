@@ -94,18 +94,10 @@ impl Geometry {
         least.map(|(order, objects, _)| (order, objects))
     }
 
-    /// Returns which object begins at `offset` bytes from the start of a slab.
-    ///
-    /// `None` if none does. Division by multiplication: Granlund and Montgomery, PLDI 1994; exact
-    /// because the offset is below 2^32 / stride times the error of the reciprocal.
+    /// Returns what [`index`] takes.
     #[inline(always)]
-    pub(crate) fn index(&self, offset: u32) -> Option<u32> {
-        let index = self.nearest(offset);
-        if index.wrapping_mul(self.stride) == offset && index < self.objects {
-            Some(index)
-        } else {
-            None
-        }
+    pub(crate) fn reciprocal(&self) -> u32 {
+        self.reciprocal
     }
 
     /// Returns which object covers `offset` bytes from the start of a slab.
@@ -119,6 +111,26 @@ impl Geometry {
     pub(crate) fn words(&self) -> usize {
         // CAST: Lossless.
         (self.objects as usize).div_ceil(64)
+    }
+}
+
+/// Returns which object of a slab begins `offset` bytes from its start; `None` if none does.
+///
+/// What is left over at the end of a slab is no object, but may look like the one behind the last:
+/// its index is then the number of objects. The slab's layout is given by the reciprocal alone.
+///
+/// One multiplication gives quotient and divisibility: Lemire, Kaser and Kurz, "Faster remainder by
+/// direct computation" (2019). Exact for offsets below 2^17 and strides up to 2^13, which together
+/// have less than 32 bits. Nothing is a multiple for a reciprocal of 0.
+#[inline(always)]
+pub(crate) fn index(reciprocal: u32, offset: u32) -> Option<u32> {
+    let product = u64::from(offset).wrapping_mul(u64::from(reciprocal));
+    // CAST: The low half on purpose.
+    if (product as u32) < reciprocal {
+        // CAST: The high half of 64 bits.
+        Some((product >> 32) as u32)
+    } else {
+        None
     }
 }
 
@@ -136,11 +148,18 @@ mod tests {
             assert!(g.objects >= 1);
             assert!(g.stride as usize * g.objects as usize <= bytes);
             for i in 0..g.objects {
-                assert_eq!(g.index(i * g.stride), Some(i));
-                assert_eq!(g.index(i * g.stride + 1), None);
+                assert_eq!(index(g.reciprocal, i * g.stride), Some(i));
+                assert_eq!(index(g.reciprocal, i * g.stride + 1), None);
                 assert_eq!(g.nearest(i * g.stride + g.stride - 1), i);
             }
-            assert_eq!(g.index(g.objects * g.stride), None);
+            for offset in (0..bytes as u32).step_by(if size < 64 { 1 } else { 7 }) {
+                let exact = offset % g.stride == 0;
+                assert_eq!(
+                    index(g.reciprocal, offset),
+                    exact.then_some(offset / g.stride)
+                );
+                assert!(index(g.reciprocal, offset).is_none_or(|index| index <= g.objects));
+            }
         }
     }
 
@@ -160,6 +179,13 @@ mod tests {
             let g = Geometry::new(1 << shift, 0, PAGE).unwrap();
             assert_eq!(g.stride, 1 << shift);
         }
+    }
+
+    #[test]
+    fn nothing_begins_in_what_is_no_slab() {
+        assert!([0, 8, 4096]
+            .into_iter()
+            .all(|offset| index(0, offset).is_none()));
     }
 
     #[test]

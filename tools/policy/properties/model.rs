@@ -119,15 +119,19 @@ impl Model {
         let removed = self.zone.remove_whole(keep);
         let fits = |chunk: usize| self.is_whole(chunk) && free - self.present[chunk].1 >= keep;
         match removed {
-            Some(chunk) => {
+            Some((chunk, frames)) => {
                 assert!(fits(chunk), "the chunk cannot be spared");
-                self.zone.arena().node_mut(chunk).clear();
+                let (first, pages) = self.present[chunk];
+                assert!(
+                    frames.iter().eq(first..first + pages),
+                    "other pages than it had"
+                );
                 self.present[chunk] = (0, 0);
                 self.free[chunk].fill(false);
             }
             None => assert!(!(0..self.free.len()).any(fits), "there was one"),
         }
-        removed
+        removed.map(|(chunk, _)| chunk)
     }
 
     /// Returns the number of free pages.
