@@ -6,16 +6,16 @@
 //!
 //! A call passes these files from top to bottom: `abi` copies its argument, `request` turns numbers
 //! into checked types, `commands` (or `batch`, for many at once) does the work on a `client`, which
-//! is an open file: a `table` of `memory`, a few `caches`, and a `quota`. Everything `unsafe` is in
-//! `abi`, `data`, `map`, `memory` and `task`.
+//! is an open file: a `table` of `memory`, a few `caches`, and a `quota`. `unsafe` are the calls
+//! into the layers below, one at a time, and in `data` the access to what user space owns.
 //!
 //! # Laws
 //!
 //! - What user space names is looked up in its own open file; no address goes in or out.
 //! - Memory has been zeroed, or written by the same open file, before user space can read it.
-//! - However many threads race, an open file allocates nothing beyond its quota: quota is taken before
-//!   memory is, and given back after. Only what the allocator adds when an allocation is resized may
-//!   pass the limit, and counts.
+//! - However many threads race, an open file allocates nothing beyond its quota: quota is taken
+//!   before memory is, and given back after. Only what the allocator adds when an allocation is
+//!   resized may pass the limit, and counts.
 //! - A page is not freed while anyone else refers to it, see `aside`.
 //! - An open file that is closed holds nothing any more.
 //!

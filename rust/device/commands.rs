@@ -2,8 +2,8 @@
 
 //! The commands that have no file of their own.
 //!
-//! Those that copy their arguments themselves are not inlined: `ioctl` would need the stack of all of
-//! them together.
+//! Those that copy their arguments themselves are not inlined: `ioctl` would need the stack of all
+//! of them together.
 
 use super::{
     abi::Arg,

@@ -16,6 +16,20 @@
 //! killed. There is no wait queue: two threads get in each other's way only if one frees or resizes
 //! what the other works with, and a client that does so has other problems.
 
+mod shard;
+
+pub(super) use self::shard::bounded;
+
+use self::shard::{
+    local_of,
+    shard_of,
+    Counts,
+    Shard,
+    Slot,
+    State,
+    NR_SHARDS,
+    SHARD_BITS, //
+};
 use super::{
     aside::Ticket,
     handle::Handle,
@@ -25,172 +39,13 @@ use super::{
     },
     task, //
 };
-use crate::bindings;
 use kernel::{
     cpu::CpuId,
     new_mutex,
-    page::PAGE_SIZE,
     prelude::*,
     sync::Mutex, //
 };
 use pin_init::pin_init_array_from_fn;
-
-const SHARD_BITS: u32 = 4;
-const NR_SHARDS: usize = 1 << SHARD_BITS;
-
-/// End of a list of free slots.
-const NONE: u32 = u32::MAX;
-
-/// What is in a slot.
-enum State {
-    /// Nothing; next free slot of the shard.
-    Free(u32),
-    /// An allocation, used by so many.
-    Live(Memory, u32),
-    /// An allocation that someone holds as [`Taken`].
-    Taken,
-}
-
-struct Slot {
-    generation: u32,
-    state: State,
-    /// Present if the allocation has ever been mapped.
-    ticket: Option<KBox<Ticket>>,
-}
-
-/// Slots are allocated as many at a time as fit a page.
-const SEGMENT: usize = PAGE_SIZE / size_of::<Slot>();
-
-/// Counters of a [`Table`].
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) allocs: u64,
-    pub(super) frees: u64,
-}
-
-struct Shard {
-    segments: KVec<KVec<Slot>>,
-    nr_slots: usize,
-    free: u32,
-    counts: Counts,
-}
-
-impl Shard {
-    fn new() -> Self {
-        Self {
-            segments: KVec::new(),
-            nr_slots: 0,
-            free: NONE,
-            counts: Counts::default(),
-        }
-    }
-
-    fn slot_at(&mut self, local: usize) -> Option<&mut Slot> {
-        let local = bounded(local, self.nr_slots)?;
-        self.segments
-            .get_mut(local / SEGMENT)?
-            .get_mut(local % SEGMENT)
-    }
-
-    /// Returns the slot that a handle names, if it still does.
-    fn slot(&mut self, handle: Handle) -> Result<&mut Slot> {
-        let slot = self.slot_at(local_of(handle.index())).ok_or(ENOENT)?;
-        let named = slot.generation == handle.generation() && !matches!(slot.state, State::Free(_));
-        if named {
-            Ok(slot)
-        } else {
-            Err(ENOENT)
-        }
-    }
-
-    /// Adds slots, none of which is free before.
-    fn grow(&mut self) -> Result {
-        let first = self.nr_slots;
-        // The last index must have a name in every shard.
-        if (first + SEGMENT) << SHARD_BITS > Handle::MAX as usize {
-            return Err(ENOMEM);
-        }
-        let mut segment = KVec::with_capacity(SEGMENT, GFP_KERNEL_ACCOUNT)?;
-        for local in first..first + SEGMENT {
-            let next = if local + 1 < first + SEGMENT {
-                // CAST: Less than `Handle::MAX`.
-                local as u32 + 1
-            } else {
-                NONE
-            };
-            let slot = Slot {
-                generation: 1,
-                state: State::Free(next),
-                ticket: None,
-            };
-            segment.push(slot, GFP_KERNEL_ACCOUNT)?;
-        }
-        self.segments.push(segment, GFP_KERNEL_ACCOUNT)?;
-        self.nr_slots += SEGMENT;
-        // CAST: Less than `Handle::MAX`.
-        self.free = first as u32;
-        Ok(())
-    }
-
-    /// Puts memory into a free slot and returns its index and generation.
-    fn insert(&mut self, memory: Memory) -> core::result::Result<(u32, u32), (Memory, Error)> {
-        if self.free == NONE {
-            if let Err(err) = self.grow() {
-                return Err((memory, err));
-            }
-        }
-        let local = self.free;
-        // CAST: `usize` has at least 32 bits.
-        let Some(slot) = self.slot_at(local as usize) else {
-            return Err((memory, ENOMEM));
-        };
-        let State::Free(next) = slot.state else {
-            return Err((memory, ENOMEM));
-        };
-        let generation = slot.generation;
-        slot.state = State::Live(memory, 0);
-        self.free = next;
-        self.counts.allocs += 1;
-        Ok((local, generation))
-    }
-
-    /// Makes the slot of a handle free, and the handle name nothing, if `may_go` says so. Returns
-    /// what was in it, to be dropped without the lock.
-    fn remove_if(
-        &mut self,
-        handle: Handle,
-        may_go: impl FnOnce(&Slot) -> bool,
-    ) -> Result<Option<(State, Option<KBox<Ticket>>)>> {
-        let free = self.free;
-        let slot = self.slot(handle)?;
-        if !may_go(slot) {
-            return Ok(None);
-        }
-        let state = core::mem::replace(&mut slot.state, State::Free(free));
-        let ticket = slot.ticket.take();
-        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
-        // CAST: Less than `Handle::MAX`.
-        self.free = local_of(handle.index()) as u32;
-        self.counts.frees += 1;
-        Ok(Some((state, ticket)))
-    }
-}
-
-/// Returns `index` if it is less than `len`, and never more than that, not even in speculation.
-pub(super) fn bounded(index: usize, len: usize) -> Option<usize> {
-    // SAFETY: Takes any numbers.
-    (index < len).then(|| unsafe { bindings::quarry_helper_array_index_nospec(index, len) })
-}
-
-fn shard_of(index: u32) -> usize {
-    // CAST: `usize` has at least 32 bits.
-    index as usize & (NR_SHARDS - 1)
-}
-
-fn local_of(index: u32) -> usize {
-    // CAST: `usize` has at least 32 bits.
-    (index >> SHARD_BITS) as usize
-}
 
 /// A shard on cache lines of its own.
 #[pin_data]
