@@ -5,6 +5,7 @@
 //! A trace is read to its end first and turned into a [`plan::Plan`] of small steps, with an account
 //! of every line; then the plan runs, without any parsing in between.
 
+mod account;
 mod caches;
 pub mod line;
 mod plan;
