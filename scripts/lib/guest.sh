@@ -24,16 +24,18 @@ if ((numa == 1)); then
 	machine+=(-machine memory-backend=mem0)
 else
 	for ((node = 0; node < numa; node++)); do machine+=(-numa "node,nodeid=$node,memdev=mem$node"); done
-	for ((cpu = 0; cpu < smp; cpu++)); do machine+=(-numa "cpu,node-id=$((cpu * numa / smp)),socket-id=$cpu"); done
+	for ((n = 0; n < smp; n++)); do machine+=(-numa "cpu,node-id=$((n * numa / smp)),socket-id=$n"); done
 	machine+=(-smp "$smp,sockets=$smp,cores=1,threads=1")
 fi
+# The debug kernel with page tables of five levels: KASAN reports the kernel's own start, and then nothing more.
+cpu=max
+[[ $kernel != debug ]] || cpu=max,la57=off
 if [[ $icount ]]; then
-	# Without AVX: with it, programs in the guest now and then go on in the middle of an instruction (QEMU 10.0, -icount only).
-	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu "max,avx=off")
+	machine+=(-accel tcg -icount "shift=0,sleep=off" -cpu "$cpu")
 elif [[ $accel == kvm ]]; then
 	machine+=(-accel kvm -cpu host)
 else
-	machine+=(-accel "tcg,thread=multi" -cpu max)
+	machine+=(-accel "tcg,thread=multi" -cpu "$cpu")
 fi
 
 # Serial port: the kernel log. Ports of the virtual console: output, errors, exit status.
