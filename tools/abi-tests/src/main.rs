@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of `/dev/quarry`: each operation and each errno that its header documents.
+//!
+//! Run in a guest in which the module is loaded; prints KTAP. `--quotas` runs the tests that use
+//! quotas up instead, for a module that was loaded with small ones. Another argument chooses the
+//! tests whose name contains it.
+
+mod alloc;
+mod batch;
+mod caches;
+mod data;
+mod explain;
+mod ktap;
+mod lifetime;
+mod map;
+mod memory;
+mod quotas;
+mod raw;
+mod realloc;
+mod structures;
+mod whole;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    let tests = if argument == "--quotas" {
+        vec![quotas::TESTS]
+    } else {
+        vec![
+            structures::TESTS,
+            alloc::TESTS,
+            realloc::TESTS,
+            data::TESTS,
+            map::TESTS,
+            caches::TESTS,
+            batch::TESTS,
+            explain::TESTS,
+            whole::TESTS,
+            lifetime::TESTS,
+        ]
+    };
+    let only = if argument.starts_with("--") {
+        ""
+    } else {
+        &argument
+    };
+    let chosen = tests
+        .into_iter()
+        .flatten()
+        .filter(|test| test.name.contains(only));
+    if ktap::run(chosen.collect()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
