@@ -98,6 +98,30 @@ fn a_dry_run_accounts_for_a_trace() {
 }
 
 #[test]
+fn a_recorded_trace_is_understood_to_the_last_line() {
+    let recorded =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/traces/small.txt.xz");
+    for level in ["objects", "pages"] {
+        let assert = quarry()
+            .args(["--json", "replay", "--dry-run", "--level", level])
+            .arg(&recorded)
+            .assert()
+            .success();
+        let json: serde_json::Value =
+            serde_json::from_slice(&assert.get_output().stdout).expect("JSON");
+        let replay = &json["replays"][0];
+        assert_eq!(replay["adds_up"], true);
+        let lines = &replay["lines"];
+        assert_eq!(lines["total"], 57_541);
+        assert_eq!(
+            (&lines["damaged"], &lines["unknown"]),
+            (&0.into(), &0.into())
+        );
+        assert_eq!(replay["lost_events"], 0);
+    }
+}
+
+#[test]
 fn a_trace_may_come_from_standard_input() {
     let text = std::fs::read(trace()).expect("the trace");
     let assert = quarry()
