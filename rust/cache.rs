@@ -122,6 +122,8 @@ impl Name {
 /// A cache.
 pub(crate) struct Cache {
     front: Front,
+    /// Flags of an allocation that need more than the fast path.
+    slow_flags: bindings::gfp_t,
     geometry: Geometry,
     constructor: Option<Constructor>,
     nodes: KVec<RawLock<Partial<Slabs>>>,
@@ -153,6 +155,20 @@ impl Census {
 
 /// The backing store of a cache's front: its slabs.
 struct Store<'a>(&'a Cache);
+
+/// The same where slabs cannot be given back to the pool: on a CPU that was interrupted for it. There
+/// the kernel's allocator, which has their bookkeeping, must not be called.
+struct KeepingStore<'a>(&'a Cache);
+
+impl Backing for KeepingStore<'_> {
+    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Entry)) -> u32 {
+        Store(self.0).refill(node, gfp, want, give)
+    }
+
+    fn drain(&self, entries: &[Entry]) {
+        Store(self.0).put_back(entries, |_| None);
+    }
+}
 
 impl Backing for Store<'_> {
     fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
@@ -186,7 +202,30 @@ impl Backing for Store<'_> {
 
     fn drain(&self, entries: &[Entry]) {
         let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
-        let mut nr_leaving = 0;
+        let mut slots = leaving.iter_mut();
+        self.put_back(entries, |slabs| {
+            let keep = slabs.nr_slabs() / 4 + 1;
+            let id = slabs.remove_empty(keep)?;
+            match slots.next() {
+                Some(slot) => *slot = Some(id),
+                None => slabs.add(id),
+            }
+            Some(())
+        });
+        for id in leaving.into_iter().flatten() {
+            // SAFETY: Removed from its node above: no object of it is in use.
+            unsafe { self.0.release(id) };
+        }
+    }
+}
+
+impl Store<'_> {
+    /// Puts objects back into their slabs, and calls `emptied` when a slab has no used object left.
+    fn put_back(
+        &self,
+        entries: &[Entry],
+        mut emptied: impl FnMut(&mut Partial<Slabs>) -> Option<()>,
+    ) {
         let mut node: Option<(u32, Guard<'_, Partial<Slabs>>)> = None;
         for entry in entries {
             let address = entry.address.addr().get();
@@ -207,19 +246,10 @@ impl Backing for Store<'_> {
                 continue;
             };
             let index = slab.geometry().nearest(slab.offset(address));
-            let (_, change) = slabs.change(slab.id(), |slab_head| slab_head.put(index));
-            if change == Change::Emptied && nr_leaving < LEAVING {
-                let keep = slabs.nr_slabs() / 4 + 1;
-                if let Some(id) = slabs.remove_empty(keep) {
-                    leaving[nr_leaving] = Some(id);
-                    nr_leaving += 1;
-                }
+            let change = slabs.put(slab.id(), index);
+            if change == Change::Emptied {
+                emptied(slabs);
             }
-        }
-        drop(node);
-        for id in leaving.into_iter().flatten() {
-            // SAFETY: Removed from its node above: no object of it is in use.
-            unsafe { self.0.release(id) };
         }
     }
 }
@@ -303,6 +333,7 @@ impl Cache {
                 geometry.rounds,
                 (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
             )?,
+            slow_flags: Self::slow_flags(constructor),
             geometry,
             constructor,
             nodes,
@@ -310,6 +341,16 @@ impl Cache {
             id,
         };
         Ok(KBox::new(cache, GFP_KERNEL)?)
+    }
+
+    /// Returns the flags of an allocation that need more than the fast path: that which asks to
+    /// clear memory; all, if all memory is cleared; none, if a constructor says what is in it.
+    fn slow_flags(constructor: Option<Constructor>) -> bindings::gfp_t {
+        match constructor {
+            Some(_) => 0,
+            None if must_clear(Gfp::NOWAIT) => bindings::gfp_t::MAX,
+            None => Gfp::ZERO.as_raw(),
+        }
     }
 
     /// Returns the name.
@@ -335,6 +376,17 @@ impl Cache {
     /// Returns the counters of the front.
     pub(crate) fn counters(&self) -> Counters {
         self.front.counters()
+    }
+
+    /// Allocates an object by the fast path, if it suffices.
+    ///
+    /// Context: Any but NMI.
+    #[inline(always)]
+    pub(crate) fn alloc_fast(&self, gfp: Gfp) -> Option<NonNull<u8>> {
+        if gfp.as_raw() & self.slow_flags != 0 {
+            return None;
+        }
+        Some(hand_out(self.front.pop()?))
     }
 
     /// Allocates an object.
@@ -516,8 +568,10 @@ impl Cache {
     }
 
     /// Empties this CPU's magazines, or those that were not used since the last tick.
+    ///
+    /// Context: Any but NMI. Slabs that are emptied stay.
     fn flush_cpu(&self, idle_only: bool) {
-        self.front.flush_this_cpu(&Store(self), idle_only);
+        self.front.flush_this_cpu(&KeepingStore(self), idle_only);
     }
 
     /// Empties the depots.

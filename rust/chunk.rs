@@ -53,6 +53,7 @@ impl KernelChunk {
 ///
 /// The chunk is attached to a window, and so lives as long as the module.
 #[derive(Clone, Copy, PartialEq)]
+#[repr(transparent)]
 pub(crate) struct ChunkId(NonNull<KernelChunk>);
 
 // SAFETY: What it names is touched under the lock of its zone only.
@@ -75,18 +76,11 @@ impl ChunkId {
 }
 
 /// The right to touch the chunks of a zone: lies within the zone's lock.
+///
+/// # Invariants
+///
+/// Only chunks of that one zone are named to it.
 pub(crate) struct Chunks(());
-
-impl Chunks {
-    /// Returns the arena of a new zone.
-    ///
-    /// # Safety
-    ///
-    /// Only chunks of that one zone are named to it.
-    pub(crate) unsafe fn new() -> Self {
-        Self(())
-    }
-}
 
 impl Arena for Chunks {
     type Id = ChunkId;
@@ -94,7 +88,7 @@ impl Arena for Chunks {
 
     #[inline(always)]
     fn node(&self, id: ChunkId) -> &Chunk<ChunkId> {
-        // SAFETY: By the invariants of `ChunkId`, alive; by the contract of `new`, ours.
+        // SAFETY: By the invariants of `ChunkId`, alive; by the type invariants, ours.
         unsafe { &(*id.0.as_ptr()).policy }
     }
 

@@ -61,7 +61,9 @@ pub(crate) fn locate(address: *const c_void, out: &mut bindings::quarry_explain)
             out.usable = (info.pages * PAGE_SIZE) as u64;
             let first = Pfn::of_page(vmap_alloc::page_of(address, 0));
             out.node = node(first);
-            if info.pages == 1 {
+            // Most areas are scattered, so that the search ends soon.
+            let pfn = |index| Pfn::of_page(vmap_alloc::page_of(address, index)).0;
+            if (1..info.pages).all(|index| pfn(index) == first.0 + index) {
                 out.traits |= bindings::QUARRY_TRAIT_CONTIGUOUS;
             }
         }

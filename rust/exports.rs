@@ -93,23 +93,30 @@ same_as_header!(
     quarry_validate,
 );
 
-#[inline(always)]
-fn pages(nid: i32, gfp: bindings::gfp_t, order: c_uint) -> *mut bindings::page {
-    let Some(order) = Order::new(order) else {
-        return null_mut();
-    };
-    match page_alloc::alloc(Kind::Block, Gfp::from_raw(gfp), order, nid) {
-        Some(address) => Pfn::of_address(address.addr().get()).page(),
-        None => null_mut(),
-    }
-}
-
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_alloc_pages(
     gfp: bindings::gfp_t,
     order: c_uint,
 ) -> *mut bindings::page {
-    pages(NO_NODE, gfp, order)
+    match page_alloc::alloc_fast(Kind::Block, Gfp::from_raw(gfp), order) {
+        Some(address) => Pfn::of_address(address.addr().get()).page(),
+        None => alloc_pages_slow(NO_NODE, gfp, order),
+    }
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn alloc_pages_slow(
+    nid: c_int,
+    gfp: bindings::gfp_t,
+    order: c_uint,
+) -> *mut bindings::page {
+    let address = Order::new(order)
+        .and_then(|order| page_alloc::alloc(Kind::Block, Gfp::from_raw(gfp), order, nid));
+    match address {
+        Some(address) => Pfn::of_address(address.addr().get()).page(),
+        None => null_mut(),
+    }
 }
 
 #[no_mangle]
@@ -118,23 +125,28 @@ pub(crate) unsafe extern "C" fn quarry_alloc_pages_node(
     gfp: bindings::gfp_t,
     order: c_uint,
 ) -> *mut bindings::page {
-    pages(nid, gfp, order)
+    alloc_pages_slow(nid, gfp, order)
 }
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_free_pages(page: *mut bindings::page, order: c_uint) {
-    if page.is_null() {
-        return;
-    }
-    let result = match (
-        Order::new(order),
-        NonNull::new(Pfn::of_page(page).address()),
-    ) {
-        // SAFETY: The caller gives up the block.
-        (Some(order), Some(address)) => unsafe { page_alloc::free(Kind::Block, address, order) },
-        _ => Err(BadFree::Mismatch),
+    let pfn = Pfn::of_page(page);
+    let (Some(order), Some(window)) = (Order::new(order), window::window(pfn.window())) else {
+        return bad_free_pages(page, BadFree::Foreign);
     };
+    // SAFETY: A frame of a window has an address.
+    let address = unsafe { NonNull::new_unchecked(pfn.address()) };
+    // SAFETY: The caller gives up the block.
+    let result = unsafe { page_alloc::free_in(window, pfn.frame(), Kind::Block, address, order) };
     if let Err(why) = result {
+        bad_free_pages(page, why);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn bad_free_pages(page: *mut bindings::page, why: BadFree) {
+    if !page.is_null() {
         report::bad_free("quarry_free_pages", page.cast(), why);
     }
 }
@@ -225,29 +237,51 @@ pub(crate) unsafe extern "C" fn quarry_cache_alloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: By the contract of this function.
-    let object = unsafe { cache(c) }.alloc(Gfp::from_raw(gfp), NO_NODE);
+    let this = unsafe { cache(c) };
+    match this.alloc_fast(Gfp::from_raw(gfp)) {
+        Some(object) => object.as_ptr().cast(),
+        None => cache_alloc_slow(this, gfp),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn cache_alloc_slow(cache: &Cache, gfp: bindings::gfp_t) -> *mut c_void {
+    let object = cache.alloc(Gfp::from_raw(gfp), NO_NODE);
     object.map_or(null_mut(), |object| object.as_ptr().cast())
 }
 
 #[inline(always)]
 unsafe fn cache_free(c: *const Cache, obj: *mut c_void) {
-    let Some(object) = NonNull::new(obj.cast::<u8>()) else {
-        return;
-    };
-    let found =
-        window::at(obj.addr()).and_then(|(window, frame)| cache::find(window, frame, obj.addr()));
-    let result = match found {
-        Some((slab, index)) if core::ptr::eq(slab.cache(), c) => {
-            // SAFETY: The caller gives up the object.
-            unsafe { cache::free(slab, index, object) }
+    if let Some((window, frame)) = window::at(obj.addr()) {
+        if let Some((slab, index)) = cache::find(window, frame, obj.addr()) {
+            if core::ptr::eq(slab.cache(), c) {
+                // SAFETY: What lies in a slab is not null.
+                let object = unsafe { NonNull::new_unchecked(obj.cast::<u8>()) };
+                // SAFETY: The caller gives up the object.
+                match unsafe { cache::free(slab, index, object) } {
+                    Ok(()) => return,
+                    Err(why) => return report::bad_free("quarry_cache_free", obj, why),
+                }
+            }
         }
-        Some(_) => Err(BadFree::OtherCache),
-        None if cache::slab_of(obj.addr()).is_some() => Err(BadFree::Interior),
-        None => Err(BadFree::Foreign),
-    };
-    if let Err(why) = result {
-        report::bad_free("quarry_cache_free", obj, why);
     }
+    bad_cache_free(obj);
+}
+
+/// Reports what is no object of the cache that it was to be freed to.
+#[cold]
+#[inline(never)]
+fn bad_cache_free(obj: *mut c_void) {
+    if obj.is_null() {
+        return;
+    }
+    let why = match cache::slab_of(obj.addr()) {
+        None => BadFree::Foreign,
+        Some(slab) if slab.begins(obj.addr()) => BadFree::OtherCache,
+        Some(_) => BadFree::Interior,
+    };
+    report::bad_free("quarry_cache_free", obj, why);
 }
 
 #[no_mangle]

@@ -291,15 +291,6 @@ impl Front {
         unsafe { self.local().pop() }
     }
 
-    /// Puts an entry into this CPU's loaded magazine. Returns whether it took it.
-    ///
-    /// Context: Any but NMI.
-    #[inline(always)]
-    pub(crate) fn push(&self, entry: Entry, route: u32) -> bool {
-        // SAFETY: The front is alive.
-        unsafe { self.local().push(entry, route) }
-    }
-
     /// Takes up to `max` entries from this CPU's magazines and passes each to `give`.
     ///
     /// Returns how many. Context: Any but NMI. `give` is called with preemption off.

@@ -170,6 +170,38 @@ impl Magazine {
     }
 }
 
+/// A few entries on the stack.
+pub(crate) struct Batch<const N: usize> {
+    length: usize,
+    entries: [MaybeUninit<Entry>; N],
+}
+
+impl<const N: usize> Batch<N> {
+    /// Returns a batch without entries.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self {
+            length: 0,
+            entries: [const { MaybeUninit::uninit() }; N],
+        }
+    }
+
+    /// Puts an entry. One too many is lost.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if let Some(slot) = self.entries.get_mut(self.length) {
+            slot.write(entry);
+            self.length += 1;
+        }
+    }
+
+    /// Returns the entries.
+    pub(crate) fn as_slice(&self) -> &[Entry] {
+        // SAFETY: `push` initialised the first `length` entries.
+        unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.length) }
+    }
+}
+
 /// Magazines in a row.
 pub(crate) struct Stack {
     head: Option<NonNull<Magazine>>,

@@ -15,7 +15,8 @@ use crate::{
     },
     front::{
         Backing,
-        Front, //
+        Front,
+        Local, //
     },
     gfp::Gfp,
     global::Global,
@@ -25,7 +26,10 @@ use crate::{
         Guard,
         RawLock, //
     },
-    magazine::Entry,
+    magazine::{
+        Batch,
+        Entry, //
+    },
     metadata::About,
     pool::{
         Order,
@@ -42,6 +46,7 @@ use crate::{
         cached,
         held,
         Pfn,
+        Window,
         ABSENT,
         FREE, //
     }, //
@@ -85,7 +90,10 @@ pub(crate) struct Pool {
     zones: KVec<KBox<RawLock<KernelZone>>>,
     /// For each node, the nearest node with memory.
     nearest: KVec<u32>,
-    fronts: [Front; NR_ORDERS],
+    fronts: KVec<Front>,
+    locals: [Local; NR_ORDERS],
+    /// Orders below this one are served by the fast path: none, if all memory is cleared.
+    fast: u32,
     watermark: Watermark,
 }
 
@@ -114,6 +122,12 @@ impl Pool {
             .iter()
             .enumerate()
             .filter_map(move |(index, front)| Some((order(index)?, front)))
+    }
+
+    /// Returns the front of an order.
+    fn front(&self, order: Order) -> &Front {
+        // SAFETY: `init` makes one for each order.
+        unsafe { self.fronts.get(order.index()).unwrap_unchecked() }
     }
 
     /// Returns the pages of each node that only atomic callers get.
@@ -221,6 +235,22 @@ fn entry(index: usize, frame: usize) -> Option<Entry> {
     })
 }
 
+/// Allocates a block by the fast path, if it suffices, and returns its address.
+#[inline(always)]
+pub(crate) fn alloc_fast(kind: Kind, gfp: Gfp, order: u32) -> Option<NonNull<u8>> {
+    let pool = pool();
+    if order >= pool.fast || gfp.wants_zero() {
+        return None;
+    }
+    // SAFETY: `fast` is at most this.
+    unsafe { core::hint::assert_unchecked((order as usize) < NR_ORDERS) };
+    // SAFETY: The front lives as long as the pool.
+    let entry = unsafe { pool.locals[order as usize].pop() }?;
+    // ORDERING: The block is ours alone. CAST: Below 16.
+    entry.state.store(kind as u8 | order as u8, Relaxed);
+    Some(entry.address)
+}
+
 /// Allocates a block and returns its address.
 #[inline(always)]
 pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
@@ -235,7 +265,7 @@ pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonN
 /// Allocates a block, with whatever it holds, and returns its address.
 #[inline(always)]
 pub(crate) fn alloc_unclear(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
-    let front = &pool().fronts[order.index()];
+    let front = pool().front(order);
     let fast = if nid == NO_NODE { front.pop() } else { None };
     let entry = match fast {
         Some(entry) => entry,
@@ -319,6 +349,23 @@ pub(crate) unsafe fn free(kind: Kind, address: NonNull<u8>, order: Order) -> Res
     let Some((window, frame)) = window::at(address.addr().get()) else {
         return Err(BadFree::Foreign);
     };
+    // SAFETY: By the contract of this function.
+    unsafe { free_in(window, frame, kind, address, order) }
+}
+
+/// Frees a block that begins at a frame of a window.
+///
+/// # Safety
+///
+/// `address` is that of the frame. The caller gives up the block, if it is one.
+#[inline(always)]
+pub(crate) unsafe fn free_in(
+    window: &'static Window,
+    frame: usize,
+    kind: Kind,
+    address: NonNull<u8>,
+    order: Order,
+) -> Result<(), BadFree> {
     let state = window.state(frame);
     // ORDERING: A block that the caller owns is changed by nobody else. For one that it does not
     // own, any value leads to a report, or to the same double free a moment earlier.
@@ -326,18 +373,25 @@ pub(crate) unsafe fn free(kind: Kind, address: NonNull<u8>, order: Order) -> Res
     if found != held(kind, order) {
         return Err(wrong_state(found));
     }
-    if must_clear_on_free() {
-        // SAFETY: The block has this many bytes, and its owner has given it up.
-        unsafe { clear(address, PAGE_SIZE << order.get()) };
-    }
     // ORDERING: As above.
     state.store(cached(order), Relaxed);
-    let front = &pool().fronts[order.index()];
     let entry = Entry { address, state };
-    if !front.push(entry, window.node()) {
-        front.push_slow(&Blocks(order), entry, window.node());
+    // SAFETY: The front lives as long as the pool.
+    if !unsafe { pool().locals[order.index() % NR_ORDERS].push(entry, window.route()) } {
+        free_slow(entry, order, window.node());
     }
     Ok(())
+}
+
+/// Frees a block that the fast path did not take.
+#[cold]
+#[inline(never)]
+fn free_slow(entry: Entry, order: Order, node: u32) {
+    if must_clear_on_free() {
+        // SAFETY: The block has this many bytes, and its owner has given it up.
+        unsafe { clear(entry.address, PAGE_SIZE << order.get()) };
+    }
+    pool().front(order).push_slow(&Blocks(order), entry, node);
 }
 
 /// Returns what is wrong with a page that was to be freed.
@@ -390,7 +444,7 @@ pub(crate) fn alloc_bulk(
         }
         filled += got;
     }
-    pool().fronts[order.index()].count_bulk(filled as u64, 0);
+    pool().front(order).count_bulk(filled as u64, 0);
     filled
 }
 
@@ -402,26 +456,16 @@ pub(crate) fn alloc_bulk(
 pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
     let order = Order::ZERO;
     for batch in pages.chunks(BULK) {
-        let mut entries: [Option<Entry>; BULK] = [None; BULK];
-        let mut count = 0;
+        let mut entries = Batch::<BULK>::new();
         for &page in batch {
             match release(kind, page) {
-                Ok(entry) => {
-                    entries[count % BULK] = Some(entry);
-                    count += 1;
-                }
+                Ok(entry) => entries.push(entry),
                 Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
             }
         }
-        let first = entries[0];
-        let Some(first) = first else {
-            continue;
-        };
-        let entries = entries.map(|entry| entry.unwrap_or(first));
-        if let Some(entries) = entries.get(..count) {
-            Blocks(order).drain(entries);
-        }
-        pool().fronts[order.index()].count_bulk(0, count as u64);
+        let entries = entries.as_slice();
+        Blocks(order).drain(entries);
+        pool().front(order).count_bulk(0, entries.len() as u64);
     }
 }
 
@@ -444,12 +488,15 @@ fn release(kind: Kind, page: *const bindings::page) -> Result<Entry, BadFree> {
     Ok(Entry { address, state })
 }
 
-/// Makes an empty zone. Not inlined: it is large, and the stack is small.
-#[inline(never)]
+/// Makes an empty zone, in place: it is large, and the stack is small.
 fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
-    // SAFETY: Only chunks of windows of the zone's node are named to it.
-    let zone = Zone::new(unsafe { Chunks::new() });
-    Ok(KBox::new(RawLock::new(zone, Class::Zone), GFP_KERNEL)?)
+    let mut zone = KBox::<RawLock<KernelZone>>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+    // SAFETY: The memory is cleared, and zeroes are an empty zone: empty lists and numbers, because
+    // `ChunkId` is a transparent wrapper of a pointer that is not null, and an arena without size.
+    // Only chunks of windows of the zone's node are named to it.
+    unsafe { RawLock::init_around(zone.as_mut_ptr(), Class::Zone) };
+    // SAFETY: Initialised above.
+    Ok(unsafe { zone.assume_init() })
 }
 
 /// Sets up an empty pool that keeps `reserve` pages of each node for atomic callers.
@@ -483,13 +530,8 @@ pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
     for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
         fronts.push(Front::new(About::Pool, rounds, limit)?, GFP_KERNEL)?;
     }
-    let mut fronts = fronts.into_iter();
-    let fronts: [Option<Front>; NR_ORDERS] = core::array::from_fn(|_| fronts.next());
-    let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h), Some(i), Some(j), Some(k)] =
-        fronts
-    else {
-        return Err(EINVAL);
-    };
+    let first = fronts.first().ok_or(EINVAL)?;
+    let locals = core::array::from_fn(|order| fronts.get(order).unwrap_or(first).local());
     // ORDERING: Nobody reads yet.
     // SAFETY: Looks at a static key.
     let kernel_clears = unsafe { bindings::quarry_helper_init_on_alloc() };
@@ -499,7 +541,14 @@ pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
     let pool = Pool {
         zones,
         nearest,
-        fronts: [a, b, c, d, e, f, g, h, i, j, k],
+        fronts,
+        locals,
+        // CAST: 11.
+        fast: if must_clear(Gfp::NOWAIT) {
+            0
+        } else {
+            NR_ORDERS as u32
+        },
         watermark: Watermark::new(reserve),
     };
     // SAFETY: By the contract of this function.

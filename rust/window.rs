@@ -18,6 +18,7 @@
 use crate::{
     bindings,
     chunk::KernelChunk,
+    front::NO_ROUTE,
     gfp::Gfp,
     global::Global,
     lock::{
@@ -28,6 +29,7 @@ use crate::{
         self,
         About, //
     },
+    page_alloc::must_clear_on_free,
     pool::{
         Order,
         FRAMES, //
@@ -116,6 +118,7 @@ pub(crate) struct Window {
     states: AtomicPtr<States>,
     chunk: AtomicPtr<KernelChunk>,
     node: AtomicU32,
+    route: AtomicU32,
 }
 
 /// All windows without slabs point here: no page has an owner.
@@ -247,6 +250,13 @@ impl Window {
         self.node.load(Relaxed)
     }
 
+    /// Returns where freed blocks go by the fast path: the node, or [`NO_ROUTE`].
+    #[inline(always)]
+    pub(crate) fn route(&self) -> u32 {
+        // ORDERING: As in `node`.
+        self.route.load(Relaxed)
+    }
+
     /// Returns the window's chunk, if it ever had one.
     #[inline(always)]
     pub(crate) fn chunk(&self) -> Option<NonNull<KernelChunk>> {
@@ -320,6 +330,9 @@ impl Window {
         }
         // ORDERING: The window is not used before its chunk is there; see `node`.
         self.node.store(node, Relaxed);
+        if !must_clear_on_free() {
+            self.route.store(node, Relaxed);
+        }
         // ORDERING: Release pairs with the Acquire in `state`: the zeroes are visible.
         self.states.store(states.as_ptr().cast(), Release);
         // ORDERING: Release pairs with the Acquire in `chunk`.
@@ -374,6 +387,7 @@ pub(crate) unsafe fn init() -> Result {
             states: AtomicPtr::new(core::ptr::from_ref(&NO_STATES).cast_mut()),
             chunk: AtomicPtr::new(null_mut()),
             node: AtomicU32::new(0),
+            route: AtomicU32::new(NO_ROUTE),
         };
         table.push(window, GFP_KERNEL)?;
     }

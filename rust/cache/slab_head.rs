@@ -70,6 +70,7 @@ pub(crate) struct SlabHead {
     /// Free objects; protected by the lock of the cache's node, like all that follows.
     free: u32,
     place: Option<u8>,
+    leaves_at: u32,
     link: Link<SlabId>,
     bitmap: NonNull<u64>,
 }
@@ -132,6 +133,7 @@ impl SlabId {
                 node,
                 free: 0,
                 place: None,
+                leaves_at: 1,
                 link: Link::new(),
                 bitmap,
             })
@@ -179,12 +181,6 @@ impl SlabHead {
     #[inline]
     pub(crate) fn take(&mut self, max: u32, emit: impl FnMut(u32)) -> u32 {
         self.objects(|objects| objects.take(max, emit))
-    }
-
-    /// Takes an object back. Returns whether it was taken.
-    #[inline]
-    pub(crate) fn put(&mut self, index: u32) -> bool {
-        self.objects(|objects| objects.put(index))
     }
 
     /// Checks the bitmap, and that no free object is handed out.
@@ -284,6 +280,11 @@ impl SlabRef {
         unsafe { (*self.head()).base }
     }
 
+    /// Returns whether an object begins at an address.
+    pub(crate) fn begins(&self, address: usize) -> bool {
+        index(self.geometry().reciprocal(), self.offset(address)).is_some()
+    }
+
     /// Returns how far an address lies from the first object.
     #[inline(always)]
     pub(crate) fn offset(&self, address: usize) -> u32 {
@@ -337,8 +338,17 @@ impl Listed for SlabHead {
     fn place(&self) -> Option<u8> {
         self.place
     }
-    fn set_place(&mut self, place: Option<u8>) {
+    fn set_place(&mut self, place: Option<u8>, leaves_at: u32) {
         self.place = place;
+        self.leaves_at = leaves_at;
+    }
+    #[inline(always)]
+    fn leaves_at(&self) -> u32 {
+        self.leaves_at
+    }
+    #[inline(always)]
+    fn put(&mut self, index: u32) -> bool {
+        self.objects(|objects| objects.put(index))
     }
 }
 

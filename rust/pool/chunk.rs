@@ -14,7 +14,7 @@
 //! # Laws
 //!
 //! - `free[h]` is the number of set bits in half `h`.
-//! - `runs[w]` describes word `w`, and `largest` the whole bitmap.
+//! - `runs[w]` describes word `w`, and `largest` the whole bitmap, unless they are stale.
 //! - `free[0] + free[1] <= present`.
 
 use super::{
@@ -69,8 +69,9 @@ pub(crate) struct Chunk<Id> {
     runs: [u8; WORDS],
     /// Largest order in the chunk, plus one; 0 for a chunk without free pages.
     largest: u8,
-    /// Whether `largest` and the chunk's place in the zone are out of date.
-    stale: bool,
+    /// Words whose `runs` are out of date, one bit a word; with any, so are `largest` and the chunk's
+    /// place in the zone.
+    stale: u16,
     free: [u16; 2],
     present: u16,
     /// In which lists of the zone the chunk is: row and level.
@@ -135,7 +136,7 @@ impl<Id> Chunk<Id> {
             bits: [0; WORDS],
             runs: [0; WORDS],
             largest: 0,
-            stale: false,
+            stale: 0,
             free: [0; 2],
             present: 0,
             place: None,
@@ -187,7 +188,6 @@ impl<Id> Chunk<Id> {
             let mask = (!0u64 >> (WORD - order.pages())) << (frame % WORD);
             debug_assert_eq!(self.bits[first] & mask, 0, "the block is free already");
             self.bits[first] |= mask;
-            self.runs[first] = run(self.bits[first]);
             let half = first / HALF_WORDS;
             self.free[half] = self.free[half].wrapping_add(pages);
         } else {
@@ -201,10 +201,14 @@ impl<Id> Chunk<Id> {
             }
             self.recount();
         }
-        !core::mem::replace(&mut self.stale, true)
+        let stale = self.stale;
+        self.stale = stale | (1 << first);
+        stale == 0
     }
 
     /// Takes up to `max` blocks and passes the first page of each to `emit`.
+    ///
+    /// The chunk is not stale; [`Chunk::refresh`] is due afterwards.
     pub(crate) fn take(&mut self, order: Order, max: usize, mut emit: impl FnMut(usize)) -> usize {
         let mut taken = 0;
         while taken < max {
@@ -220,7 +224,6 @@ impl<Id> Chunk<Id> {
                 break;
             }
             taken = taken.wrapping_add(got);
-            self.stale = true;
         }
         taken
     }
@@ -321,15 +324,20 @@ impl<Id> Chunk<Id> {
 
     /// Returns which words have all their pages free, one bit a word.
     fn full_words(&self) -> u16 {
-        self.runs
+        self.bits
             .iter()
             .rev()
-            .fold(0, |full, &run| (full << 1) | u16::from(run == 7))
+            .fold(0, |full, &bits| (full << 1) | u16::from(bits == !0))
     }
 
     /// Brings `largest` up to date.
     pub(super) fn refresh(&mut self) {
-        self.stale = false;
+        while self.stale != 0 {
+            // CAST: Below 16.
+            let word = self.stale.trailing_zeros() as usize % WORDS;
+            self.stale &= self.stale.wrapping_sub(1);
+            self.runs[word] = run(self.bits[word]);
+        }
         let most = self.runs.iter().copied().fold(0, u8::max);
         self.largest = if most < 7 {
             most
@@ -354,7 +362,7 @@ impl<Id> Chunk<Id> {
 
     /// Returns whether [`Chunk::refresh`] is due.
     pub(super) fn is_stale(&self) -> bool {
-        self.stale
+        self.stale != 0
     }
 
     /// Returns the largest order that can be taken.
@@ -398,7 +406,7 @@ impl<Id> Chunk<Id> {
     /// Checks the laws of the chunk.
     pub(crate) fn validate(&self) -> Result<(), Violation> {
         for (word, &bits) in self.bits.iter().enumerate() {
-            if self.runs[word] != run(bits) {
+            if self.stale & (1 << word) == 0 && self.runs[word] != run(bits) {
                 return Err(Violation("chunk: largest run of a word is wrong"));
             }
         }
@@ -410,7 +418,7 @@ impl<Id> Chunk<Id> {
         if self.nr_free() > self.nr_present() {
             return Err(Violation("chunk: more pages free than present"));
         }
-        if !self.stale {
+        if self.stale == 0 {
             let mut counts = [0; NR_ORDERS];
             self.count_blocks(&mut counts);
             let largest = counts.iter().rposition(|&count| count != 0);

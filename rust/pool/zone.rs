@@ -61,6 +61,7 @@ where
     Id: Copy + PartialEq,
 {
     /// Returns a zone without chunks.
+    #[cfg(test)]
     pub(crate) fn new(arena: A) -> Self {
         Self {
             arena,

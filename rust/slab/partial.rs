@@ -30,8 +30,12 @@ pub(crate) trait Listed {
     fn free(&self) -> u32;
     /// Returns in which list the slab is.
     fn place(&self) -> Option<u8>;
-    /// Says in which list the slab is now.
-    fn set_place(&mut self, place: Option<u8>);
+    /// Says in which list the slab is now, and with how many free objects it leaves that list.
+    fn set_place(&mut self, place: Option<u8>, leaves_at: u32);
+    /// Returns with how many free objects the slab leaves its list, when objects are put.
+    fn leaves_at(&self) -> u32;
+    /// Takes an object back. Returns whether it was taken.
+    fn put(&mut self, index: u32) -> bool;
 }
 
 /// What a change to a slab means for its cache.
@@ -126,6 +130,26 @@ where
         (result, change)
     }
 
+    /// Puts an object of a slab back. Returns what that means for the cache.
+    #[inline]
+    pub(crate) fn put(&mut self, id: A::Id, index: u32) -> Change {
+        let node = self.arena.node_mut(id);
+        if !node.put(index) {
+            return Change::Used;
+        }
+        self.free = self.free.wrapping_add(1);
+        let free = node.free();
+        if free < node.leaves_at() {
+            return Change::Used;
+        }
+        self.place(id);
+        if free == self.objects {
+            Change::Emptied
+        } else {
+            Change::Used
+        }
+    }
+
     /// Takes out a slab without used objects, as long as more than `keep` are left.
     pub(crate) fn remove_empty(&mut self, keep: usize) -> Option<A::Id> {
         if self.empty <= keep {
@@ -142,24 +166,27 @@ where
     fn place(&mut self, id: A::Id) {
         let node = self.arena.node_mut(id);
         let free = node.free();
-        let place = match free {
-            0 => None,
-            // CAST: At most `EMPTY`.
-            free if free == self.objects => Some(EMPTY as u8),
+        let objects = self.objects.max(1);
+        let (place, leaves_at) = match free {
+            0 => (None, 1),
+            // CAST: `EMPTY` is small.
+            free if free == objects => (Some(EMPTY as u8), u32::MAX),
             free => {
-                let level = free.wrapping_mul(LEVELS as u32).checked_div(self.objects);
-                level.map(|level| level as u8)
+                let level = free.wrapping_mul(LEVELS as u32) / objects;
+                let next = level.wrapping_add(1).wrapping_mul(objects);
+                // CAST: Below `LEVELS`.
+                (Some(level as u8), next.div_ceil(LEVELS as u32).min(objects))
             }
         };
         if node.place() == place {
             return;
         }
         self.unlist(id);
+        self.arena.node_mut(id).set_place(place, leaves_at);
         if let Some(place) = place {
             let list = usize::from(place) % (LEVELS + 1);
             self.lists[list].push(&mut self.arena, id);
             self.mask |= 1 << list;
-            self.arena.node_mut(id).set_place(Some(place));
             if list == EMPTY {
                 self.empty = self.empty.wrapping_add(1);
             }
@@ -171,7 +198,7 @@ where
         let Some(place) = node.place() else {
             return;
         };
-        node.set_place(None);
+        node.set_place(None, 1);
         let list = usize::from(place) % (LEVELS + 1);
         self.lists[list].remove(&mut self.arena, id);
         if self.lists[list].is_empty() {
@@ -232,6 +259,7 @@ mod tests {
         link: Link<usize>,
         free: u32,
         place: Option<u8>,
+        leaves_at: u32,
     }
 
     impl Linked<usize> for Slab {
@@ -250,8 +278,16 @@ mod tests {
         fn place(&self) -> Option<u8> {
             self.place
         }
-        fn set_place(&mut self, place: Option<u8>) {
+        fn set_place(&mut self, place: Option<u8>, leaves_at: u32) {
             self.place = place;
+            self.leaves_at = leaves_at;
+        }
+        fn leaves_at(&self) -> u32 {
+            self.leaves_at
+        }
+        fn put(&mut self, _index: u32) -> bool {
+            self.free += 1;
+            true
         }
     }
 
@@ -273,6 +309,7 @@ mod tests {
             link: Link::new(),
             free: objects,
             place: None,
+            leaves_at: 1,
         };
         let mut partial = Partial::new(Slabs((0..slabs).map(slab).collect()), objects);
         for id in 0..slabs {
@@ -304,8 +341,8 @@ mod tests {
         let mut partial = partial(1, 8);
         let id = take(&mut partial, 2).unwrap();
         assert_eq!(partial.remove_empty(0), None);
-        assert_eq!(partial.change(id, |slab| slab.free += 1).1, Change::Used);
-        assert_eq!(partial.change(id, |slab| slab.free += 1).1, Change::Emptied);
+        assert_eq!(partial.put(id, 0), Change::Used);
+        assert_eq!(partial.put(id, 0), Change::Emptied);
         assert_eq!(partial.remove_empty(1), None);
         assert_eq!(partial.remove_empty(0), Some(id));
         assert_eq!((partial.nr_slabs(), partial.nr_free()), (0, 0));

@@ -25,6 +25,7 @@ struct Slab {
     words: Vec<u64>,
     free: u32,
     place: Option<u8>,
+    leaves_at: u32,
 }
 
 impl Slab {
@@ -49,8 +50,15 @@ impl Listed for Slab {
     fn place(&self) -> Option<u8> {
         self.place
     }
-    fn set_place(&mut self, place: Option<u8>) {
+    fn set_place(&mut self, place: Option<u8>, leaves_at: u32) {
         self.place = place;
+        self.leaves_at = leaves_at;
+    }
+    fn leaves_at(&self) -> u32 {
+        self.leaves_at
+    }
+    fn put(&mut self, index: u32) -> bool {
+        self.objects().put(index)
     }
 }
 
@@ -83,6 +91,7 @@ impl Model {
                 words: vec![0; geometry.words()],
                 free: 0,
                 place: None,
+                leaves_at: 1,
             };
             slab.objects().fill(&geometry);
             slab
@@ -138,12 +147,10 @@ impl Model {
 
     fn put(&mut self, at: usize) {
         let (id, index) = self.live.swap_remove(at);
-        let (put, change) = self.partial.change(id, |slab| slab.objects().put(index));
-        assert!(put);
+        let change = self.partial.put(id, index);
         assert_eq!(change == Change::Emptied, self.used(id) == 0);
-        let (again, change) = self.partial.change(id, |slab| slab.objects().put(index));
-        assert!(!again, "taken back twice");
-        assert_eq!(change, Change::Used);
+        // An object that is taken back twice changes nothing.
+        assert_eq!(self.partial.put(id, index), Change::Used);
     }
 
     fn remove(&mut self, keep: usize) {
