@@ -7,7 +7,7 @@
 //! the kernel's own files to the byte; the others begin with a line that states their version. See
 //! `Documentation/debugfs.rst`.
 //!
-//! Without `CONFIG_DEBUG_FS` nothing of this is left.
+//! Without `CONFIG_DEBUG_FS` nothing of this is called.
 
 use core::fmt;
 use kernel::prelude::*;
@@ -52,8 +52,8 @@ impl fs::Content for Root {
 
 /// The directory, until dropped.
 pub(crate) struct Debugfs {
-    _caches: caches::Directories,
-    _root: fs::Dir,
+    _caches: Option<caches::Directories>,
+    _root: Option<fs::Dir>,
 }
 
 impl Debugfs {
@@ -63,6 +63,12 @@ impl Debugfs {
     ///
     /// Context: Process context, once, after the layers are set up. May sleep.
     pub(crate) fn new() -> Result<Self> {
+        if !cfg!(CONFIG_DEBUG_FS) {
+            return Ok(Self {
+                _caches: None,
+                _root: None,
+            });
+        }
         let root = fs::Dir::new(c"quarry", None)?;
         for (number, (name, _)) in FILES.iter().enumerate() {
             root.file::<Root>(name, number);
@@ -70,8 +76,8 @@ impl Debugfs {
         // SAFETY: Called once.
         let caches = unsafe { caches::Directories::new(&root)? };
         Ok(Self {
-            _caches: caches,
-            _root: root,
+            _caches: Some(caches),
+            _root: Some(root),
         })
     }
 }

@@ -166,6 +166,8 @@ mod imp {
         }
 
         /// Makes nothing.
-        pub(crate) fn file<C: Content>(&self, _name: &CStr, _number: usize) {}
+        pub(crate) fn file<C: Content>(&self, _name: &CStr, _number: usize) {
+            let _ = C::show;
+        }
     }
 }
