@@ -199,7 +199,7 @@ pub(crate) unsafe extern "C" fn quarry_cache_create(
         return null_mut();
     }
     // SAFETY: The caller gives a string.
-    let name = unsafe { CStr::from_ptr(name.cast()) };
+    let name = unsafe { CStr::from_char_ptr(name) };
     let line = bindings::QUARRY_CONST_CACHE_LINE;
     let align = if flags & hwalign != 0 {
         align.max(line)

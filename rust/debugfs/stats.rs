@@ -11,8 +11,15 @@ use crate::{
     vmap_alloc, //
 };
 use core::fmt::{
+    Error,
     Formatter,
     Result, //
+};
+use kernel::{
+    alloc::{
+        flags::GFP_KERNEL,
+        KBox, //
+    }, //
 };
 
 /// Prints the named fields of a structure, and fails to compile if it has others.
@@ -26,14 +33,16 @@ macro_rules! print_fields {
 /// Prints all counters.
 pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     f.write_str("# quarry stats version 1\n")?;
-    let mut all: bindings::quarry_stats = pin_init::zeroed();
+    // On the heap: it is large, and so is what formats it.
+    let all: bindings::quarry_stats = pin_init::zeroed();
+    let mut all = KBox::new(all, GFP_KERNEL).map_err(|_| Error)?;
     stats::collect(&mut all);
     let totals = clients::totals();
     all.clients = totals.clients;
     all.client_bytes = totals.bytes;
     all.client_handles = totals.handles;
     // What the ioctl gives, under the same names.
-    print_fields!(f, &all, bindings::quarry_stats {
+    print_fields!(f, &*all, bindings::quarry_stats {
         pool_pages pool_pages_peak free_pages cached_pages block_pages slab_pages area_pages
         chunks small_chunks grown returned grow_failed metadata_bytes watermark_pages limit_pages
         page_allocs page_frees page_refills page_drains page_slow page_failed
