@@ -229,7 +229,8 @@ impl Store<'_> {
         let mut node: Option<(u32, Guard<'_, Partial<Slabs>>)> = None;
         for entry in entries {
             let address = entry.address.addr().get();
-            let Some(slab) = slab_of(address) else {
+            let found = window::at(address).map(|(window, frame)| window.owner(frame));
+            let Some((slab, index)) = found.and_then(|owner| SlabRef::find(owner, address)) else {
                 continue;
             };
             let nid = slab.node();
@@ -245,7 +246,6 @@ impl Store<'_> {
             let Some((_, slabs)) = &mut node else {
                 continue;
             };
-            let index = slab.geometry().nearest(slab.offset(address));
             let change = slabs.put(slab.id(), index);
             if change == Change::Emptied {
                 emptied(slabs);

@@ -200,28 +200,39 @@ impl Backing for Blocks {
     }
 
     fn drain(&self, entries: &[Entry]) {
-        let mut zone: Option<(u32, Guard<'_, KernelZone>)> = None;
-        for entry in entries {
-            let Some((window, frame)) = window::at(entry.address.addr().get()) else {
-                continue;
-            };
-            let (node, Some(chunk)) = (window.node(), window.chunk()) else {
-                continue;
-            };
-            if zone.as_ref().is_none_or(|(held, _)| *held != node) {
-                // The lock of one zone is let go before that of another is taken.
-                drop(zone.take());
-                zone = pool().zone(node as usize).map(|zone| (node, zone.lock()));
-            }
-            if let Some((_, zone)) = &mut zone {
-                // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
-                entry.state.store(FREE, Relaxed);
-                zone.put(ChunkId::new(chunk), frame, self.0);
-            }
+        // Most blocks are pages, and for them much of what `put_back` does falls away.
+        if self.0 == Order::ZERO {
+            put_back(entries, Order::ZERO);
+        } else {
+            put_back(entries, self.0);
         }
-        if let Some((_, mut zone)) = zone {
-            zone.settle();
+    }
+}
+
+/// Puts blocks back into their zones.
+#[inline(always)]
+fn put_back(entries: &[Entry], order: Order) {
+    let mut zone: Option<(u32, Guard<'_, KernelZone>)> = None;
+    for entry in entries {
+        let Some((window, frame)) = window::at(entry.address.addr().get()) else {
+            continue;
+        };
+        let (node, Some(chunk)) = (window.node(), window.chunk()) else {
+            continue;
+        };
+        if zone.as_ref().is_none_or(|(held, _)| *held != node) {
+            // The lock of one zone is let go before that of another is taken.
+            drop(zone.take());
+            zone = pool().zone(node as usize).map(|zone| (node, zone.lock()));
         }
+        if let Some((_, zone)) = &mut zone {
+            // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
+            entry.state.store(FREE, Relaxed);
+            zone.put(ChunkId::new(chunk), frame, order);
+        }
+    }
+    if let Some((_, mut zone)) = zone {
+        zone.settle();
     }
 }
 

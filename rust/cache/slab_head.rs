@@ -209,7 +209,8 @@ impl SlabRef {
         if core::ptr::eq(owner, window::nobody()) {
             None
         } else {
-            Some(Self(NonNull::new(owner)?.cast()))
+            // SAFETY: An owner is never null.
+            Some(Self(unsafe { NonNull::new_unchecked(owner) }.cast()))
         }
     }
 

@@ -179,7 +179,7 @@ impl<Id> Chunk<Id> {
     /// Marks a block free. Returns whether the chunk's place in its zone was up to date before.
     ///
     /// The block must be aligned to its size, lie in the chunk, and not be free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, frame: usize, order: Order) -> bool {
         let first = (frame / WORD) % WORDS;
         // CAST: At most `FRAMES`.
@@ -191,19 +191,24 @@ impl<Id> Chunk<Id> {
             let half = first / HALF_WORDS;
             self.free[half] = self.free[half].wrapping_add(pages);
         } else {
-            let words = order.pages() / WORD;
-            for word in self.bits.iter_mut().skip(first).take(words) {
-                debug_assert_eq!(*word, 0, "the block is free already");
-                *word = !0;
-            }
-            for runs in self.runs.iter_mut().skip(first).take(words) {
-                *runs = 7;
-            }
-            self.recount();
+            self.put_words(first, order.pages() / WORD);
         }
         let stale = self.stale;
         self.stale = stale | (1 << first);
         stale == 0
+    }
+
+    /// Marks whole words free.
+    #[inline(never)]
+    fn put_words(&mut self, first: usize, words: usize) {
+        for word in self.bits.iter_mut().skip(first).take(words) {
+            debug_assert_eq!(*word, 0, "the block is free already");
+            *word = !0;
+        }
+        for runs in self.runs.iter_mut().skip(first).take(words) {
+            *runs = 7;
+        }
+        self.recount();
     }
 
     /// Takes up to `max` blocks and passes the first page of each to `emit`.

@@ -150,7 +150,7 @@ where
     /// Takes a block back.
     ///
     /// The caller has made sure that the block is one that `take` gave and nobody put back since.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, id: Id, frame: usize, order: Order) {
         self.free = self.free.wrapping_add(order.pages());
         if self.arena.node_mut(id).put(frame, order) {
