@@ -14,7 +14,6 @@
 use crate::{
     bindings,
     front::{
-        Backing,
         Counters,
         Front,
         Local, //
@@ -22,7 +21,6 @@ use crate::{
     gfp::Gfp,
     lock::{
         Class,
-        Guard,
         RawLock, //
     },
     magazine::Entry,
@@ -37,7 +35,6 @@ use crate::{
     pool::Violation,
     report::BadFree,
     slab::{
-        Change,
         Geometry,
         Partial, //
     },
@@ -59,9 +56,12 @@ use kernel::{
     prelude::*, //
 };
 
+mod name;
 mod registry;
 mod slab_head;
+mod store;
 
+pub(crate) use name::Name;
 pub(crate) use registry::{
     create,
     destroy,
@@ -81,43 +81,16 @@ use slab_head::{
     OBJECT_FREE,
     OBJECT_LIVE, //
 };
+use store::{
+    KeepingStore,
+    Store, //
+};
 
 /// Bytes of full magazines that the depot of a node keeps.
 const DEPOT_BYTES: u32 = 64 << 10;
-/// Empty slabs that leave a node at a time.
-const LEAVING: usize = 8;
 
 /// Called once for each object when its slab is made.
 pub(crate) type Constructor = unsafe extern "C" fn(*mut c_void);
-
-/// A name of at most 31 bytes.
-#[derive(Clone, Copy)]
-pub(crate) struct Name([u8; bindings::QUARRY_NAME_LEN as usize]);
-
-impl Name {
-    /// Copies a name, cutting it if it is too long.
-    pub(crate) fn new(name: &CStr) -> Self {
-        let mut copy = [0; bindings::QUARRY_NAME_LEN as usize];
-        let room = copy.len() - 1;
-        for (to, from) in copy.iter_mut().take(room).zip(name.to_bytes()) {
-            *to = *from;
-        }
-        Self(copy)
-    }
-
-    /// Returns the name.
-    pub(crate) fn as_str(&self) -> &str {
-        CStr::from_bytes_until_nul(&self.0)
-            .ok()
-            .and_then(|name| name.to_str().ok())
-            .unwrap_or("?")
-    }
-
-    /// Returns the name, filled up with NULs.
-    pub(crate) fn bytes(&self) -> &[u8; bindings::QUARRY_NAME_LEN as usize] {
-        &self.0
-    }
-}
 
 /// A cache.
 pub(crate) struct Cache {
@@ -150,107 +123,6 @@ impl Census {
     /// Returns the objects that are handed out; what others do meanwhile may be missed.
     pub(crate) fn live(&self) -> usize {
         self.objects.saturating_sub(self.free + self.cached)
-    }
-}
-
-/// The backing store of a cache's front: its slabs.
-struct Store<'a>(&'a Cache);
-
-/// The same where slabs cannot be given back to the pool: on a CPU that was interrupted for it. There
-/// the kernel's allocator, which has their bookkeeping, must not be called.
-struct KeepingStore<'a>(&'a Cache);
-
-impl Backing for KeepingStore<'_> {
-    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Entry)) -> u32 {
-        Store(self.0).refill(node, gfp, want, give)
-    }
-
-    fn drain(&self, entries: &[Entry]) {
-        Store(self.0).put_back(entries, |_| None);
-    }
-}
-
-impl Backing for Store<'_> {
-    fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
-        let Some(slabs) = self.0.nodes.get(node) else {
-            return 0;
-        };
-        let mut slabs = slabs.lock();
-        let mut taken = 0u32;
-        while taken < want {
-            let Some(id) = slabs.best() else {
-                break;
-            };
-            let slab = id.as_ref();
-            let (base, stride) = (slab.base(), self.0.geometry.stride);
-            let (got, _) = slabs.change(id, |slab_head| {
-                slab_head.take(want.wrapping_sub(taken), |index| {
-                    // CAST: Lossless.
-                    let address = base.wrapping_add(index.wrapping_mul(stride) as usize);
-                    let address = core::ptr::with_exposed_provenance_mut(address);
-                    give(Entry {
-                        // SAFETY: The object lies within the slab's block.
-                        address: unsafe { NonNull::new_unchecked(address) },
-                        state: slab.state(index),
-                    });
-                })
-            });
-            taken = taken.wrapping_add(got);
-        }
-        taken
-    }
-
-    fn drain(&self, entries: &[Entry]) {
-        let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
-        let mut slots = leaving.iter_mut();
-        self.put_back(entries, |slabs| {
-            let keep = slabs.nr_slabs() / 4 + 1;
-            let id = slabs.remove_empty(keep)?;
-            match slots.next() {
-                Some(slot) => *slot = Some(id),
-                None => slabs.add(id),
-            }
-            Some(())
-        });
-        for id in leaving.into_iter().flatten() {
-            // SAFETY: Removed from its node above: no object of it is in use.
-            unsafe { self.0.release(id) };
-        }
-    }
-}
-
-impl Store<'_> {
-    /// Puts objects back into their slabs, and calls `emptied` when a slab has no used object left.
-    fn put_back(
-        &self,
-        entries: &[Entry],
-        mut emptied: impl FnMut(&mut Partial<Slabs>) -> Option<()>,
-    ) {
-        let mut node: Option<(u32, Guard<'_, Partial<Slabs>>)> = None;
-        for entry in entries {
-            let address = entry.address.addr().get();
-            let found = window::at(address).map(|(window, frame)| window.owner(frame));
-            let Some((slab, index)) = found.and_then(|owner| SlabRef::find(owner, address)) else {
-                continue;
-            };
-            let nid = slab.node();
-            if node.as_ref().is_none_or(|(held, _)| *held != nid) {
-                // The lock of one node is let go before that of another is taken.
-                drop(node.take());
-                node = self
-                    .0
-                    .nodes
-                    .get(nid as usize)
-                    .map(|node| (nid, node.lock()));
-            }
-            let Some((_, slabs)) = &mut node else {
-                continue;
-            };
-            let change = slabs.put(slab.id(), index);
-            if change == Change::Emptied {
-                emptied(slabs);
-            }
-        }
     }
 }
 

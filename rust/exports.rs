@@ -15,6 +15,7 @@ use crate::{
     },
     gfp::Gfp,
     kmalloc,
+    kvmalloc,
     page_alloc::{
         self,
         Kind,
@@ -50,7 +51,6 @@ use kernel::{
         c_uint,
         c_ulong, //
     },
-    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -429,23 +429,7 @@ pub(crate) unsafe extern "C" fn quarry_vmalloc_to_page(p: *const c_void) -> *mut
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_kvmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
-    let gfp = Gfp::from_raw(gfp);
-    if size <= kmalloc::MAX {
-        let quiet = if size > PAGE_SIZE {
-            gfp.with(Gfp::NOWARN)
-        } else {
-            gfp
-        };
-        let memory = kmalloc::kmalloc(size, quiet);
-        if !memory.is_null() || size <= PAGE_SIZE {
-            return memory;
-        }
-    }
-    if gfp.may_sleep() {
-        vmap_alloc::vmalloc(size, gfp, NO_NODE, caller())
-    } else {
-        null_mut()
-    }
+    kvmalloc::kvmalloc(size, Gfp::from_raw(gfp), caller())
 }
 
 #[no_mangle]
@@ -454,40 +438,14 @@ pub(crate) unsafe extern "C" fn quarry_kvrealloc(
     size: usize,
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
-    if vmap_alloc::is_area(p) {
-        // SAFETY: The caller gives up the old memory on success.
-        return unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), caller()) };
-    }
-    if size <= kmalloc::MAX {
-        // SAFETY: As above.
-        let memory = unsafe { kmalloc::krealloc(p, size, Gfp::from_raw(gfp).with(Gfp::NOWARN)) };
-        if !memory.is_null() {
-            return memory;
-        }
-    }
-    // SAFETY: The contract is the same.
-    let larger = unsafe { quarry_kvmalloc(size, gfp) };
-    let old = kmalloc::ksize(p);
-    if !larger.is_null() && old != 0 {
-        // SAFETY: Both have that many bytes and do not overlap.
-        unsafe {
-            core::ptr::copy_nonoverlapping(p.cast::<u8>(), larger.cast::<u8>(), old.min(size))
-        };
-        // SAFETY: The caller gives up the old memory on success.
-        unsafe { kmalloc::kfree(p) };
-    }
-    larger
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { kvmalloc::kvrealloc(p, size, Gfp::from_raw(gfp), caller()) }
 }
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_kvfree(p: *const c_void) {
-    if vmap_alloc::is_area(p) {
-        // SAFETY: The caller gives up the memory.
-        unsafe { vmap_alloc::vfree(p) };
-    } else {
-        // SAFETY: As above.
-        unsafe { kmalloc::kfree(p) };
-    }
+    // SAFETY: The caller gives up the memory.
+    unsafe { kvmalloc::kvfree(p) };
 }
 
 #[no_mangle]

@@ -26,10 +26,7 @@ use crate::{
         Guard,
         RawLock, //
     },
-    magazine::{
-        Batch,
-        Entry, //
-    },
+    magazine::Entry,
     metadata::About,
     pool::{
         Order,
@@ -37,10 +34,7 @@ use crate::{
         Zone,
         NR_ORDERS, //
     },
-    report::{
-        self,
-        BadFree, //
-    },
+    report::BadFree,
     window::{
         self,
         cached,
@@ -64,7 +58,13 @@ use kernel::{
     prelude::*, //
 };
 
+mod bulk;
+
 pub(crate) use crate::window::Kind;
+pub(crate) use bulk::{
+    alloc_bulk,
+    free_bulk, //
+};
 
 /// No node in particular.
 pub(crate) const NO_NODE: i32 = bindings::NUMA_NO_NODE;
@@ -73,8 +73,6 @@ pub(crate) const NO_NODE: i32 = bindings::NUMA_NO_NODE;
 const ROUNDS: [u32; NR_ORDERS] = [64, 32, 16, 8, 4, 2, 2, 1, 1, 1, 1];
 /// Full magazines in a depot, by order.
 const DEPOT: [u32; NR_ORDERS] = [4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 0];
-/// Blocks that bulk calls take from a zone at a time.
-const BULK: usize = 32;
 
 static POOL: Global<Pool> = Global::new();
 /// The kernel's `init_on_alloc` and `init_on_free`, which do not change after boot.
@@ -413,90 +411,6 @@ pub(crate) fn wrong_state(state: u8) -> BadFree {
         FREE | 0x20 => BadFree::Double,
         _ => BadFree::Mismatch,
     }
-}
-
-/// Allocates single pages into an array, as many as there are. Returns how many.
-pub(crate) fn alloc_bulk(
-    kind: Kind,
-    gfp: Gfp,
-    nid: i32,
-    pages: &mut [*mut bindings::page],
-) -> usize {
-    let order = Order::ZERO;
-    let mut filled = 0;
-    while filled < pages.len() {
-        let want = (pages.len() - filled).min(BULK);
-        let got = with_growth(gfp, order, nid, |node| {
-            // SAFETY: A hint, as in `with_growth`.
-            let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
-            let mut got = 0;
-            let node = node.unwrap_or_else(here);
-            // CAST: At most `BULK`.
-            Blocks(order).refill(node, gfp, want as u32, |entry| {
-                // ORDERING: The page is ours alone.
-                entry.state.store(held(kind, order), Relaxed);
-                if let Some(slot) = pages.get_mut(filled + got) {
-                    *slot = Pfn::of_address(entry.address.addr().get()).page();
-                    got += 1;
-                }
-            });
-            (got != 0).then_some(got)
-        });
-        let Some(got) = got else {
-            break;
-        };
-        if must_clear(gfp) {
-            for page in pages.iter().skip(filled).take(got) {
-                if let Some(address) = NonNull::new(Pfn::of_page(*page).address()) {
-                    // SAFETY: The page is ours.
-                    unsafe { clear(address, PAGE_SIZE) };
-                }
-            }
-        }
-        filled += got;
-    }
-    pool().front(order).count_bulk(filled as u64, 0);
-    filled
-}
-
-/// Frees single pages.
-///
-/// # Safety
-///
-/// The caller gives up the pages, if they are some.
-pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
-    let order = Order::ZERO;
-    for batch in pages.chunks(BULK) {
-        let mut entries = Batch::<BULK>::new();
-        for &page in batch {
-            match release(kind, page) {
-                Ok(entry) => entries.push(entry),
-                Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
-            }
-        }
-        let entries = entries.as_slice();
-        Blocks(order).drain(entries);
-        pool().front(order).count_bulk(0, entries.len() as u64);
-    }
-}
-
-/// Takes a page from its owner.
-fn release(kind: Kind, page: *const bindings::page) -> Result<Entry, BadFree> {
-    let pfn = Pfn::of_page(page);
-    let window = window::window(pfn.window()).ok_or(BadFree::Foreign)?;
-    let state = window.state(pfn.frame());
-    // ORDERING: As in `free`.
-    let found = state.load(Relaxed);
-    if found != held(kind, Order::ZERO) {
-        return Err(wrong_state(found));
-    }
-    state.store(cached(Order::ZERO), Relaxed);
-    let address = NonNull::new(pfn.address()).ok_or(BadFree::Foreign)?;
-    if must_clear_on_free() {
-        // SAFETY: The page was its owner's until now and is ours.
-        unsafe { clear(address, PAGE_SIZE) };
-    }
-    Ok(Entry { address, state })
 }
 
 /// Makes an empty zone, in place: it is large, and the stack is small.

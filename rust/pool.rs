@@ -11,6 +11,7 @@
 mod chunk;
 mod order;
 mod watermark;
+mod word;
 mod zone;
 
 pub(crate) use chunk::{

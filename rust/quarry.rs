@@ -22,6 +22,7 @@ mod gfp;
 mod global;
 mod grow;
 mod kmalloc;
+mod kvmalloc;
 mod layers;
 mod lock;
 mod magazine;

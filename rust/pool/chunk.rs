@@ -18,6 +18,12 @@
 //! - `free[0] + free[1] <= present`.
 
 use super::{
+    word::{
+        run,
+        starts,
+        word_mask,
+        WORD_ORDER, //
+    },
     Order,
     NR_ORDERS, //
 };
@@ -32,20 +38,6 @@ pub(crate) const FRAMES: usize = 1024;
 const WORD: usize = 64;
 const WORDS: usize = FRAMES / WORD;
 const HALF_WORDS: usize = WORDS / 2;
-/// Largest order within one word.
-const WORD_ORDER: usize = 6;
-
-/// Bits at multiples of 2^order, for orders within a word.
-const ALIGNED: [u64; WORD_ORDER + 1] = [
-    !0,
-    0x5555_5555_5555_5555,
-    0x1111_1111_1111_1111,
-    0x0101_0101_0101_0101,
-    0x0001_0001_0001_0001,
-    0x0000_0001_0000_0001,
-    1,
-];
-
 /// A law that does not hold, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) &'static str);
@@ -85,47 +77,6 @@ impl<Id> Linked<Id> for Chunk<Id> {
     fn link_mut(&mut self) -> &mut Link<Id> {
         &mut self.link
     }
-}
-
-/// Returns the aligned starts of free runs of 2^`order` pages in a word, `order <= 6`.
-#[inline(always)]
-const fn starts(word: u64, order: usize) -> u64 {
-    let mut runs = word;
-    let mut i = 0;
-    while i < order {
-        runs &= runs >> (1 << i);
-        i += 1;
-    }
-    runs & ALIGNED[if order <= WORD_ORDER {
-        order
-    } else {
-        WORD_ORDER
-    }]
-}
-
-/// Returns the largest order in a word plus one, or 0.
-#[inline]
-const fn run(word: u64) -> u8 {
-    if word == 0 {
-        return 0;
-    }
-    if word == !0 {
-        return 7;
-    }
-    let mut order = 1;
-    let mut runs = word & (word >> 1) & ALIGNED[1];
-    while runs != 0 {
-        runs = runs & (runs >> (1 << order)) & ALIGNED[order + 1];
-        order += 1;
-    }
-    // CAST: At most `WORD_ORDER`.
-    order as u8
-}
-
-/// Returns the bits of the words that a block of `order >= 6` covers.
-const fn word_mask(order: usize) -> u16 {
-    // CAST: At most 16 bits.
-    ((1u32 << (1 << (order - WORD_ORDER))) - 1) as u16
 }
 
 impl<Id> Chunk<Id> {
