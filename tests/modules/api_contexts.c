@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Contexts that cannot sleep, interrupts in the middle of operations, and
- * frees on another CPU.
+ * frees on another CPU. As with the kernel's kmalloc(), interrupts are those that
+ * PREEMPT_RT would make threads of: work and timers are not HARD ones.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -114,7 +115,7 @@ static void on_irq_work(struct irq_work *work)
 
 void works_in_hardirq(void)
 {
-	struct irq_work work = IRQ_WORK_INIT_HARD(on_irq_work);
+	struct irq_work work = IRQ_WORK_INIT(on_irq_work);
 	unsigned int i;
 
 	NEED(begin());
@@ -180,8 +181,8 @@ void works_when_interrupted_by_itself(void)
 
 	NEED(begin());
 	ticks = 0;
-	hrtimer_setup(&timer, on_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	hrtimer_start(&timer, PERIOD, HRTIMER_MODE_REL_HARD);
+	hrtimer_setup(&timer, on_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	hrtimer_start(&timer, PERIOD, HRTIMER_MODE_REL);
 	while (time_before(jiffies, stop)) {
 		use_all(GFP_KERNEL);
 		for (i = 0; i < 16; i++)
