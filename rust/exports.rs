@@ -385,25 +385,23 @@ pub(crate) unsafe extern "C" fn quarry_ksize(p: *const c_void) -> usize {
     kmalloc::ksize(p)
 }
 
-/// Returns where the C function that was called returns to.
-#[inline(always)]
-fn caller() -> usize {
-    0
-}
+/// What is said of the caller of a C function: nothing, because Rust has no way to ask for its
+/// return address.
+const UNKNOWN_CALLER: usize = 0;
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_vmalloc(size: c_ulong) -> *mut c_void {
-    vmap_alloc::vmalloc(size, Gfp::KERNEL, NO_NODE, caller())
+    vmap_alloc::vmalloc(size, Gfp::KERNEL, NO_NODE, UNKNOWN_CALLER)
 }
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_vmalloc_node(size: c_ulong, node: c_int) -> *mut c_void {
-    vmap_alloc::vmalloc(size, Gfp::KERNEL, node, caller())
+    vmap_alloc::vmalloc(size, Gfp::KERNEL, node, UNKNOWN_CALLER)
 }
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_vzalloc(size: c_ulong) -> *mut c_void {
-    vmap_alloc::vmalloc(size, Gfp::KERNEL.with(Gfp::ZERO), NO_NODE, caller())
+    vmap_alloc::vmalloc(size, Gfp::KERNEL.with(Gfp::ZERO), NO_NODE, UNKNOWN_CALLER)
 }
 
 #[no_mangle]
@@ -413,7 +411,7 @@ pub(crate) unsafe extern "C" fn quarry_vrealloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: The caller gives up the old memory on success.
-    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), caller()) }
+    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), UNKNOWN_CALLER) }
 }
 
 #[no_mangle]
@@ -429,7 +427,7 @@ pub(crate) unsafe extern "C" fn quarry_vmalloc_to_page(p: *const c_void) -> *mut
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_kvmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
-    kvmalloc::kvmalloc(size, Gfp::from_raw(gfp), caller())
+    kvmalloc::kvmalloc(size, Gfp::from_raw(gfp), UNKNOWN_CALLER)
 }
 
 #[no_mangle]
@@ -439,7 +437,7 @@ pub(crate) unsafe extern "C" fn quarry_kvrealloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: The caller gives up the old memory on success.
-    unsafe { kvmalloc::kvrealloc(p, size, Gfp::from_raw(gfp), caller()) }
+    unsafe { kvmalloc::kvrealloc(p, size, Gfp::from_raw(gfp), UNKNOWN_CALLER) }
 }
 
 #[no_mangle]

@@ -211,7 +211,7 @@ pub(crate) fn shrink(keep: usize) -> usize {
     pages
 }
 
-/// Gives back half of the wholly free pages beyond the reserve, at least a chunk.
+/// Gives back half of the wholly free pages of each node, of which one chunk's worth stays.
 ///
 /// Context: Process context.
 pub(crate) fn decay() {

@@ -199,6 +199,23 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
     }
 }
 
+/// Returns the usable size of the live allocation that begins at an address.
+fn live_size(address: usize) -> Result<usize, BadFree> {
+    let (window, frame) = window::at(address).ok_or(BadFree::Foreign)?;
+    let owner = window.owner(frame);
+    if let Some((slab, index)) = cache::find(window, frame, address) {
+        if !slab.is_live(index) {
+            return Err(BadFree::Double);
+        }
+        // CAST: Lossless.
+        return Ok(slab.geometry().stride as usize);
+    }
+    if cache::SlabRef::from_owner(owner).is_some() {
+        return Err(BadFree::Interior);
+    }
+    large(window, frame, address).map(|order| PAGE_SIZE << order.get())
+}
+
 /// Returns whether a cache is that of a class.
 pub(crate) fn is_class(cache: &Cache) -> bool {
     classes()
@@ -220,14 +237,16 @@ pub(crate) unsafe fn krealloc(pointer: *const c_void, size: usize, gfp: Gfp) -> 
         unsafe { kfree(pointer) };
         return core::ptr::without_provenance_mut(ZERO_SIZE);
     }
-    let room = ksize(pointer);
-    if room == 0 {
-        if pointer.addr() > ZERO_SIZE {
-            report::bad_free("quarry_krealloc", pointer, BadFree::Foreign);
-            return null_mut();
-        }
+    if pointer.addr() <= ZERO_SIZE {
         return kmalloc(size, gfp);
     }
+    let room = match live_size(pointer.addr()) {
+        Ok(room) => room,
+        Err(why) => {
+            report::bad_free("quarry_krealloc", pointer, why);
+            return null_mut();
+        }
+    };
     if size <= room {
         return pointer.cast_mut();
     }

@@ -2,8 +2,9 @@
 
 //! Numbers, read from the layers when somebody asks.
 //!
-//! What happens during a reading may be counted or not; when nobody allocates or frees, the numbers
-//! are exact.
+//! What happens during a reading may be counted or not. When nobody allocates or frees, numbers of
+//! pages, slabs, objects and areas are exact; the counters of operations may be short of those that
+//! were counted in an interrupt while the CPU was counting another.
 
 use crate::{
     bindings,
@@ -143,7 +144,7 @@ pub(crate) fn collect(out: &mut bindings::quarry_stats) {
     out.areas_live = areas.live;
     out.areas_kept = areas.sums.kept as u64;
     out.areas_kept_pages = areas.sums.kept_pages as u64;
-    out.bad_frees = report::bad_frees() + areas.refused;
+    out.bad_frees = report::bad_frees();
     out.free_blocks = census.blocks;
 }
 

@@ -145,8 +145,8 @@ unsafe extern "C" fn count(
 
 /// # Safety
 ///
-/// Called by the kernel's reclaim, which may come from an allocation of ours: no lock of quarry's is
-/// held then, and none is waited for here but those that are held for a batch.
+/// Called by the kernel's reclaim, which may come from an allocation of ours. No spinlock of quarry's
+/// is held then, and none of its mutexes is taken here.
 unsafe extern "C" fn scan(
     _shrinker: *mut bindings::shrinker,
     control: *mut bindings::shrink_control,

@@ -356,7 +356,9 @@ static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
 /* The whole module */
 
 /**
- * quarry_shrink() - Gives all free memory back to the kernel.
+ * quarry_shrink() - Gives free memory back to the kernel, but for the reserve.
+ *
+ * The reserve of a node is part of a chunk, which stays as a whole.
  *
  * Context: Process context. May sleep.
  * Return: Pages given back.

@@ -281,6 +281,12 @@ impl SlabRef {
         unsafe { (*self.head()).base }
     }
 
+    /// Returns whether an object is handed out.
+    pub(crate) fn is_live(&self, index: u32) -> bool {
+        // ORDERING: Whoever has a live object keeps it so; else any value is an answer.
+        self.state(index).load(Relaxed) == OBJECT_LIVE
+    }
+
     /// Returns whether an object begins at an address.
     pub(crate) fn begins(&self, address: usize) -> bool {
         index(self.geometry().reciprocal(), self.offset(address)).is_some()

@@ -12,7 +12,7 @@
 
 struct page;
 
-/* Classes of locks, from the outermost to the innermost. */
+/* Classes of locks, in alphabetical order; rust/lock.rs says how they are taken. */
 enum quarry_lock_class {
 	QUARRY_LOCK_AREA,
 	QUARRY_LOCK_DEPOT,

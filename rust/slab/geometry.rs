@@ -4,7 +4,7 @@
 //!
 //! Rule: the smallest order up to 3 that gives at least eight objects and wastes at most 1/8 of the
 //! slab; failing that the smallest order up to 5 that wastes at most 1/8; failing that the one up to
-//! 5 that wastes least. Magazines hold what fits into 8 KiB, between 4 and 64 objects.
+//! 5 that wastes least; in each case no slab of several pages is larger than 128 KiB. Magazines hold what fits into 8 KiB, between 4 and 64 objects.
 
 use crate::pool::Order;
 
@@ -17,6 +17,8 @@ pub(crate) const MAX_OBJECTS: usize = 4096;
 const MIN_ALIGN: usize = 8;
 const USUAL_ORDER: u32 = 3;
 const LARGEST_ORDER: u32 = 5;
+/// Largest slab of more than a page, in bytes: [`index`] is exact up to here.
+const LARGEST_SLAB: usize = 128 << 10;
 const USUAL_OBJECTS: usize = 8;
 
 /// The layout of the slabs of one cache.
@@ -71,13 +73,14 @@ impl Geometry {
         };
         let thrifty = |waste: usize, bytes: usize| waste <= bytes / 8;
         let mut least: Option<(Order, usize, usize)> = None;
-        for order in 0..=USUAL_ORDER {
+        let fits = |order: &u32| *order == 0 || page_size << order <= LARGEST_SLAB;
+        for order in (0..=USUAL_ORDER).take_while(fits) {
             let (order, objects, waste, bytes) = layout(order)?;
             if objects >= USUAL_OBJECTS && thrifty(waste, bytes) {
                 return Some((order, objects));
             }
         }
-        for order in 0..=LARGEST_ORDER {
+        for order in (0..=LARGEST_ORDER).take_while(fits) {
             let (order, objects, waste, bytes) = layout(order)?;
             if objects == 0 {
                 continue;

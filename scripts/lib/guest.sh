@@ -48,7 +48,8 @@ if [[ -e $run/interactive ]]; then
 	channels+=(-device virtio-serial-pci -chardev stdio,id=shell,signal=off -device virtconsole,chardev=shell)
 fi
 
-cmdline="console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
+# In kernels that have KUnit, suites of modules run when they are loaded.
+cmdline="kunit.enable=1 kunit.autorun=1 console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
 cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 QUARRY_RUN=$run"
 # virtiofsd writes files into the guest's pages behind the back of TCG, which would go on to run what it has translated of their old
 # contents. A page that the guest clears when it allocates it, TCG knows to be new. Debian's kernel does so anyway.

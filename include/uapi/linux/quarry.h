@@ -633,7 +633,7 @@ struct quarry_cache_stats {
  * @pages: out, pages given back
  *
  * Empties all magazines, frees empty slabs and kept areas, then returns every
- * chunk that is wholly free.
+ * chunk that is wholly free, as long as the reserve of its node remains.
  */
 struct quarry_shrink {
 	__u32 size;
