@@ -146,7 +146,7 @@ fn a_client_killed_in_a_long_fill_ends_at_once() {
     let bytes = (watch.stats().limit_pages * PAGE as u64 / 4).min(watch.query().quota_bytes / 2);
     let child = fork(|| {
         let device = Device::open();
-        let got = device.alloc(sys::QUARRY_KIND_VMALLOC, bytes.min(256 << 20));
+        let got = device.alloc(sys::QUARRY_KIND_VMALLOC, bytes.min(64 << 20));
         loop {
             device.fill(got.handle, 0, got.usable, 1);
             device.verify(got.handle, 0, got.usable, 1);
