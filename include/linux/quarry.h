@@ -9,7 +9,9 @@
  * quarry_kfree() and the kernel's kfree() do not know each other's memory.
  *
  * Contexts. "Any" means process, softirq and hardirq context, also with
- * preemption or interrupts off, but not NMI. Whether an allocation may sleep is
+ * preemption or interrupts off, but not NMI; and, as with the kernel's own
+ * kmalloc(), not under a raw spinlock or in what stays in hardirq context on a
+ * real-time kernel (IRQ_WORK_INIT_HARD, HRTIMER_MODE_HARD). Whether an allocation may sleep is
  * said by its gfp argument: GFP_KERNEL may sleep, GFP_NOWAIT and GFP_ATOMIC
  * never do, and GFP_ATOMIC may use the reserve. A zone modifier is ignored:
  * the pool holds memory that the kernel can address.

@@ -18,7 +18,8 @@
  * the caller was compiled with. A shorter structure than the module's is
  * extended with zeroes; a longer one must hold zeroes in what the module does
  * not know, or the call fails with E2BIG. The module writes back at most
- * @size bytes. All structures have the same layout for 32-bit and 64-bit
+ * @size bytes. A structure is too short if it ends before the last member that
+ * the command cannot do without. All structures have the same layout for 32-bit and 64-bit
  * callers. Reserved members and unknown flags must be zero.
  *
  * Allocations are named by handles. A handle belongs to the open file that
@@ -32,7 +33,7 @@
  * ========== ==============================================================
  * E2BIG      structure longer than known, with something in the unknown part
  * EINVAL     a structure too short, a flag or value not defined, a reserved
- *            member not zero, a size of zero
+ *            member not zero, a size of zero or beyond what the kind offers
  * EFAULT     a pointer that cannot be read or written
  * ENOTTY     no such command
  * ENOENT     no such handle or cache in this open file
