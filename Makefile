@@ -13,6 +13,7 @@ shared := $(wildcard $(CURDIR)/../shared)
 toolbox := scripts/toolbox $(if $(shared),--share $(shared))
 cargo := $(toolbox) cargo
 target := x86_64-unknown-linux-gnu
+bench_host := build/cargo/release/quarry-bench-host
 
 # kbuild KERNEL TARGET: the module for one of the kernels in the cache, in a directory of its own, by one caller at a time.
 kbuild = mkdir -p build/$(1) && exec flock build/$(1).lock $(toolbox) make --no-print-directory -C "$$(scripts/kdir $(1))" M=$(CURDIR) MO=$(CURDIR)/build/$(1) -j$(nproc) \
@@ -29,6 +30,36 @@ run: setup modules tools ## boot the stock kernel in QEMU, load quarry, replay, 
 .PHONY: check
 check: ## all tests, on the host and in guests with both kernels
 	@scripts/check
+
+.PHONY: bench
+bench: setup modules tools ## both arms of every work beside each other: tables, build/bench.json
+	@scripts/bench table
+
+.PHONY: bench-repeat
+bench-repeat: modules tools ## count instructions twice, and fail if two medians differ
+	@scripts/bench repeat
+
+.PHONY: bench-doc
+bench-doc: ## put the tables of the last make bench into Documentation/benchmarks.rst
+	@scripts/bench doc
+
+.PHONY: bench-gate
+bench-gate: modules tools ## fail if instructions are worse than tests/bench/expected.json by more than 2 %
+	@scripts/bench gate
+
+.PHONY: bench-accept
+bench-accept: modules tools ## take today's instructions as tests/bench/expected.json
+	@scripts/bench accept
+
+.PHONY: bench-host
+bench-host: ## the policy code on the host, beside crates for the same job: tables, build/bench-host.json
+	@$(cargo) build --release --manifest-path tools/Cargo.toml -p quarry-bench-host
+	@$(toolbox) $(bench_host) run --output build/bench-host.json
+
+.PHONY: bench-host-doc
+bench-host-doc: ## put the tables of the last make bench-host into Documentation/benchmarks-host.rst
+	@if [ ! -e build/bench-host.json ]; then echo "quarry: there is no build/bench-host.json; run make bench-host first" >&2; exit 1; fi
+	@$(toolbox) $(bench_host) rst build/bench-host.json --page Documentation/benchmarks-host.rst
 
 .PHONY: doctor
 doctor: ## say what of all this would work here, and what to do about the rest; changes nothing
@@ -112,10 +143,10 @@ rustfmtcheck: ## say which Rust files are not formatted
 	@$(toolbox) rustfmt --config-path .rustfmt.toml --check $(rust_files)
 
 .PHONY: tools
-tools: ## build/bin/quarry, the command line, as one static binary
+tools: ## build/bin/quarry, the command line, and quarry-bench, as static binaries
 	@CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
 		$(cargo) build --release --target $(target) --manifest-path tools/Cargo.toml
-	@install -D build/cargo/$(target)/release/quarry build/bin/quarry
+	@install -D -t build/bin build/cargo/$(target)/release/quarry build/cargo/$(target)/release/quarry-bench
 
 .PHONY: host-test
 host-test: ## the tests that need no kernel

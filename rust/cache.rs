@@ -10,13 +10,16 @@
 //! - An object is live, or in a magazine, or free in its slab. Its state byte is `OBJECT_LIVE` in the
 //!   first case only.
 //! - Every page of a slab has the slab as its owner in the window table.
+//! - Whoever frees an object, and has let it go, uses the cache with preemption off only: after an
+//!   RCU grace period, a cache whose objects are all free can end.
 
 use crate::{
     bindings,
     front::{
         Counters,
         Front,
-        Local, //
+        Local,
+        Slot, //
     },
     gfp::Gfp,
     lock::{
@@ -25,12 +28,15 @@ use crate::{
     },
     magazine::Entry,
     metadata::About,
+    owners::{
+        self,
+        nobody, //
+    },
     page_alloc::{
         self,
         must_clear,
         must_clear_on_free,
-        Kind,
-        NO_NODE, //
+        Kind, //
     },
     pool::Violation,
     report::BadFree,
@@ -38,9 +44,10 @@ use crate::{
         Geometry,
         Partial, //
     },
+    state,
     window::{
         self,
-        Window, //
+        Pfn, //
     }, //
 };
 use core::{
@@ -56,6 +63,7 @@ use kernel::{
     prelude::*, //
 };
 
+mod bulk;
 mod name;
 mod registry;
 mod slab_head;
@@ -65,10 +73,12 @@ pub(crate) use name::Name;
 pub(crate) use registry::{
     create,
     destroy,
+    end_released,
     for_each,
     for_each_during_hotplug,
     init,
     observe,
+    release,
     shrink,
     shrink_all,
     tick,
@@ -137,14 +147,13 @@ pub(crate) fn hand_out(entry: Entry) -> NonNull<u8> {
 /// Returns the slab that an address lies in.
 #[inline(always)]
 pub(crate) fn slab_of(address: usize) -> Option<SlabRef> {
-    let (window, frame) = window::at(address)?;
-    SlabRef::from_owner(window.owner(frame))
+    SlabRef::from_owner(owners::of(Pfn::of_address(address))?)
 }
 
-/// Returns the slab and the index of the object that begins at an address of a page.
+/// Returns the slab and the index of the object that begins at an address.
 #[inline(always)]
-pub(crate) fn find(window: &Window, frame: usize, address: usize) -> Option<(SlabRef, u32)> {
-    SlabRef::find(window.owner(frame), address)
+pub(crate) fn find(address: usize) -> Option<(SlabRef, u32)> {
+    SlabRef::find(owners::of(Pfn::of_address(address))?, address)
 }
 
 /// Frees object number `index` of a slab. Fails if it is free already.
@@ -155,16 +164,12 @@ pub(crate) fn find(window: &Window, frame: usize, address: usize) -> Option<(Sla
 #[inline(always)]
 pub(crate) unsafe fn free(slab: SlabRef, index: u32, address: NonNull<u8>) -> Result<(), BadFree> {
     let state = slab.state(index);
-    // ORDERING: An object that the caller owns is changed by nobody else. For one that it does not
-    // own, any value leads to a report, or to the same double free a moment earlier.
-    if state.load(Relaxed) != OBJECT_LIVE {
+    if !state::change(state, OBJECT_LIVE, OBJECT_FREE) {
         return Err(BadFree::Double);
     }
-    // ORDERING: As above.
-    state.store(OBJECT_FREE, Relaxed);
     let entry = Entry { address, state };
     // SAFETY: The cache outlives its slabs.
-    if !unsafe { slab.local().push(entry, slab.route()) } {
+    if !unsafe { slab.local().push(entry) } {
         free_slow(slab, entry);
     }
     Ok(())
@@ -179,7 +184,9 @@ fn free_slow(slab: SlabRef, entry: Entry) {
         // SAFETY: The object was its owner's until now and is ours.
         unsafe { page_alloc::clear(entry.address, cache.geometry.stride as usize) };
     }
-    cache.front.push_slow(&Store(cache), entry, slab.node());
+    // CAST: Lossless.
+    let node = slab.node() as usize;
+    cache.front.push_slow(&Store(cache), entry, node);
 }
 
 impl Cache {
@@ -204,6 +211,7 @@ impl Cache {
                 About::Slab,
                 geometry.rounds,
                 (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
+                must_clear_on_free(),
             )?,
             slow_flags: Self::slow_flags(constructor),
             geometry,
@@ -235,9 +243,14 @@ impl Cache {
         self.id
     }
 
-    /// Returns the fast path.
-    pub(crate) fn local(&self) -> Local {
-        self.front.local()
+    /// Returns the fast path of a node.
+    pub(crate) fn local(&self, node: usize) -> Option<Local> {
+        self.front.local(node)
+    }
+
+    /// Publishes the fast path of each CPU in a slot of its table.
+    pub(crate) fn publish(&self, slot: Slot) {
+        self.front.publish(slot);
     }
 
     /// Returns the layout of the slabs.
@@ -266,10 +279,9 @@ impl Cache {
     /// Context: Any but NMI, as `gfp` allows.
     #[inline(always)]
     pub(crate) fn alloc(&self, gfp: Gfp, nid: i32) -> Option<NonNull<u8>> {
-        let fast = if nid == NO_NODE {
-            self.front.pop()
-        } else {
-            None
+        let fast = match page_alloc::pool().nearest(nid) {
+            None => self.front.pop(),
+            Some(node) => self.front.pop_node(node),
         };
         let entry = match fast {
             Some(entry) => entry,
@@ -296,19 +308,15 @@ impl Cache {
     #[inline(never)]
     fn alloc_slow(&self, gfp: Gfp, nid: i32) -> Option<Entry> {
         let store = Store(self);
+        let node = page_alloc::pool().nearest(nid);
         loop {
-            let found = if nid == NO_NODE {
-                self.front.pop_slow(&store, gfp)
-            } else {
-                let node = page_alloc::pool().nearest(nid)?;
-                self.front.pop_node(&store, node, gfp)
-            };
+            let found = self.front.pop_slow(&store, node, gfp);
             if found.is_some() {
                 return found;
             }
             // The new slab may be on another node than asked for, if that has no memory left.
             let node = self.grow(gfp, nid)?;
-            if let Some(entry) = self.front.pop_node(&store, node, gfp) {
+            if let Some(entry) = self.front.pop_slow(&store, Some(node), gfp) {
                 return Some(entry);
             }
         }
@@ -327,9 +335,9 @@ impl Cache {
     }
 
     fn add_slab(&self, base: NonNull<u8>, gfp: Gfp) -> Option<usize> {
-        let (window, frame) = window::at(base.addr().get())?;
-        window.ensure_owners(gfp).ok()?;
-        let node = window.node();
+        let first = Pfn::of_address(base.addr().get());
+        owners::ensure(first.window(), gfp).ok()?;
+        let node = window::window(first.window())?.node();
         let id = SlabId::new(NonNull::from(self), &self.geometry, base, node, gfp)?;
         let nodes = self.nodes.get(node as usize);
         if let Some(constructor) = self.constructor {
@@ -340,7 +348,7 @@ impl Cache {
                 unsafe { constructor(object.as_ptr().cast()) };
             }
         }
-        window.set_owners(frame, self.geometry.order.pages(), id.as_owner());
+        owners::set(first, self.geometry.order.pages(), id.as_owner());
         nodes?.lock().add(id);
         Some(node as usize)
     }
@@ -353,53 +361,13 @@ impl Cache {
     unsafe fn release(&self, id: SlabId) {
         let base = id.as_ref().base();
         let order = self.geometry.order;
-        if let Some((window, frame)) = window::at(base) {
-            window.set_owners(frame, order.pages(), window::nobody());
-        }
+        owners::set(Pfn::of_address(base), order.pages(), nobody());
         // SAFETY: By the contract of this function.
         unsafe { id.free() };
         if let Some(base) = NonNull::new(core::ptr::with_exposed_provenance_mut(base)) {
             // SAFETY: The block was allocated for this slab by `grow`.
             let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
         }
-    }
-
-    /// Allocates up to `objects.len()` objects. Returns how many.
-    ///
-    /// Context: Any but NMI, as `gfp` allows.
-    pub(crate) fn alloc_bulk(&self, gfp: Gfp, objects: &mut [*mut c_void]) -> usize {
-        let clear = must_clear(gfp) && self.constructor.is_none();
-        let mut filled = 0;
-        while filled < objects.len() {
-            let want = objects.len() - filled;
-            let mut slots = objects.iter_mut().skip(filled);
-            let got = self.front.pop_many(want, |entry| {
-                // ORDERING: The object is ours alone.
-                entry.state.store(OBJECT_LIVE, Relaxed);
-                if let Some(slot) = slots.next() {
-                    *slot = entry.address.as_ptr().cast();
-                }
-            });
-            if clear {
-                for object in objects.iter().skip(filled).take(got) {
-                    if let Some(object) = NonNull::new(object.cast()) {
-                        self.clear(object);
-                    }
-                }
-            }
-            filled += got;
-            if filled < objects.len() {
-                // The magazine is empty; one object by the slow path fills it.
-                let Some(object) = self.alloc(gfp, NO_NODE) else {
-                    break;
-                };
-                if let Some(slot) = objects.get_mut(filled) {
-                    *slot = object.as_ptr().cast();
-                    filled += 1;
-                }
-            }
-        }
-        filled
     }
 
     /// Counts slabs and objects.
@@ -416,27 +384,53 @@ impl Cache {
         census
     }
 
+    /// Returns whether all objects are free in their slabs, and none in a magazine.
+    ///
+    /// True for good, if it is and nobody allocates: each node is looked at under its lock.
+    fn is_all_free(&self) -> bool {
+        let all_free = |node: &RawLock<Partial<Slabs>>| {
+            let node = node.lock();
+            node.nr_free() == node.nr_slabs() * self.geometry.objects as usize
+        };
+        self.nodes.iter().all(all_free)
+    }
+
     /// Returns the bytes of all slabs.
     pub(crate) fn slab_pages(&self) -> usize {
         let slabs: usize = self.nodes.iter().map(|node| node.lock().nr_slabs()).sum();
         slabs << self.geometry.order.get()
     }
 
-    /// Gives slabs without used objects back, keeping `keep` of each node. Returns how many.
-    pub(crate) fn release_empty(&self, keep: usize) -> usize {
-        let mut released = 0;
-        for node in &self.nodes {
-            loop {
-                let id = node.lock().remove_empty(keep);
-                let Some(id) = id else {
-                    break;
-                };
-                // SAFETY: Removed above.
-                unsafe { self.release(id) };
-                released += 1;
-            }
+    /// Gives slabs without used objects back. Returns how many.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn release_empty(&self) -> usize {
+        let nodes = self.nodes.iter();
+        nodes.map(|node| self.release_some(node, usize::MAX)).sum()
+    }
+
+    /// Gives slabs back that were without used objects since the last call. Returns how many.
+    ///
+    /// Context: Process context. May sleep.
+    fn release_idle(&self) -> usize {
+        let some = |node: &RawLock<Partial<Slabs>>| {
+            let idle = node.lock().begin_period();
+            self.release_some(node, idle)
+        };
+        self.nodes.iter().map(some).sum()
+    }
+
+    fn release_some(&self, node: &RawLock<Partial<Slabs>>, most: usize) -> usize {
+        for released in 0..most {
+            let Some(id) = node.lock().remove_empty(0) else {
+                return released;
+            };
+            // SAFETY: Removed above.
+            unsafe { self.release(id) };
+            // SAFETY: The caller may sleep, and no lock is held.
+            unsafe { bindings::quarry_helper_cond_resched() };
         }
-        released
+        most
     }
 
     /// Empties this CPU's magazines, or those that were not used since the last tick.
@@ -449,6 +443,11 @@ impl Cache {
     /// Empties the depots.
     fn flush_depots(&self) {
         self.front.flush_depots(&Store(self));
+    }
+
+    /// Empties the full magazines of the depots that were of no use since the last tick.
+    fn trim_depots(&self) {
+        self.front.trim_depots(&Store(self));
     }
 
     /// Empties the magazines of a CPU that is offline.

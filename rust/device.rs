@@ -12,7 +12,8 @@
 //! # Laws
 //!
 //! - What user space names is looked up in its own open file; no address goes in or out.
-//! - Memory has been zeroed, or written by the same open file, before user space can read it.
+//! - Memory has been zeroed, or written by the same open file, before user space can read it; what is
+//!   opaque, it cannot read.
 //! - However many threads race, an open file allocates nothing beyond its quota: quota is taken
 //!   before memory is, and given back after. Only what the allocator adds when an allocation is
 //!   resized may pass the limit, and counts.
@@ -35,6 +36,7 @@ mod commands;
 mod data;
 mod explain;
 mod handle;
+mod kernel_memory;
 mod map;
 mod memory;
 mod pattern;

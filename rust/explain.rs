@@ -39,6 +39,28 @@ pub(crate) fn frame(page: *mut bindings::page) -> Option<bindings::quarry_frame>
     })
 }
 
+/// Returns the place of any page, as if all memory were divided into chunks.
+pub(crate) fn frame_anywhere(address: usize) -> Option<bindings::quarry_frame> {
+    let pfn = Pfn::of_address(address);
+    Some(bindings::quarry_frame {
+        chunk: u32::try_from(pfn.window()).ok()?,
+        frame: u32::try_from(pfn.frame()).ok()?,
+    })
+}
+
+/// Returns the node of the first page of any live allocation.
+pub(crate) fn node_anywhere(address: *const c_void) -> i32 {
+    // SAFETY: Takes any address.
+    let page = if unsafe { bindings::is_vmalloc_addr(address) } {
+        // SAFETY: A live area has a page there.
+        unsafe { bindings::vmalloc_to_page(address) }
+    } else {
+        Pfn::of_address(address.addr()).page()
+    };
+    // SAFETY: By the contract of this function, the page exists.
+    unsafe { bindings::quarry_helper_page_to_nid(page) }
+}
+
 /// Returns page number `index` of a live allocation, or null.
 pub(crate) fn page_at(address: *const c_void, index: usize) -> *mut bindings::page {
     if vmap_alloc::is_area(address) {

@@ -51,6 +51,7 @@ use kernel::{
         c_uint,
         c_ulong, //
     },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -73,10 +74,12 @@ same_as_header!(
     quarry_cache_free,
     quarry_cache_alloc_bulk,
     quarry_cache_free_bulk,
+    quarry_cache_release,
     quarry_cache_shrink,
     quarry_kmalloc,
     quarry_kmalloc_node,
     quarry_krealloc,
+    quarry_krealloc_node_align,
     quarry_kfree,
     quarry_kfree_sensitive,
     quarry_ksize,
@@ -84,10 +87,12 @@ same_as_header!(
     quarry_vmalloc_node,
     quarry_vzalloc,
     quarry_vrealloc,
+    quarry_vrealloc_node_align,
     quarry_vfree,
     quarry_vmalloc_to_page,
     quarry_kvmalloc,
     quarry_kvrealloc,
+    quarry_kvrealloc_node_align,
     quarry_kvfree,
     quarry_shrink,
     quarry_validate,
@@ -232,6 +237,14 @@ pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_ca
 }
 
 #[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_cache_release(c: *mut bindings::quarry_cache) {
+    if let Some(cache) = NonNull::new(c.cast::<Cache>()) {
+        // SAFETY: The caller gives up the cache.
+        unsafe { cache::release(cache) };
+    }
+}
+
+#[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_cache_alloc(
     c: *mut bindings::quarry_cache,
     gfp: bindings::gfp_t,
@@ -253,16 +266,14 @@ fn cache_alloc_slow(cache: &Cache, gfp: bindings::gfp_t) -> *mut c_void {
 
 #[inline(always)]
 unsafe fn cache_free(c: *const Cache, obj: *mut c_void) {
-    if let Some((window, frame)) = window::at(obj.addr()) {
-        if let Some((slab, index)) = cache::find(window, frame, obj.addr()) {
-            if core::ptr::eq(slab.cache(), c) {
-                // SAFETY: What lies in a slab is not null.
-                let object = unsafe { NonNull::new_unchecked(obj.cast::<u8>()) };
-                // SAFETY: The caller gives up the object.
-                match unsafe { cache::free(slab, index, object) } {
-                    Ok(()) => return,
-                    Err(why) => return report::bad_free("quarry_cache_free", obj, why),
-                }
+    if let Some((slab, index)) = cache::find(obj.addr()) {
+        if core::ptr::eq(slab.cache(), c) {
+            // SAFETY: What lies in a slab is not null.
+            let object = unsafe { NonNull::new_unchecked(obj.cast::<u8>()) };
+            // SAFETY: The caller gives up the object.
+            match unsafe { cache::free(slab, index, object) } {
+                Ok(()) => return,
+                Err(why) => return report::bad_free("quarry_cache_free", obj, why),
             }
         }
     }
@@ -306,15 +317,30 @@ pub(crate) unsafe extern "C" fn quarry_cache_alloc_bulk(
     // SAFETY: The caller has an array of this length.
     let objects = unsafe { core::slice::from_raw_parts_mut(objs, nr) };
     // SAFETY: By the contract of this function.
-    let got = unsafe { cache(c) }.alloc_bulk(Gfp::from_raw(gfp), objects);
-    if got == nr {
-        return count;
+    let this = unsafe { cache(c) };
+    let gfp = Gfp::from_raw(gfp);
+    let got = this.alloc_bulk_fast(gfp, objects);
+    if got == nr || cache_alloc_bulk_slow(this, gfp, objects, got) {
+        count
+    } else {
+        0
     }
-    for object in objects.iter().take(got) {
-        // SAFETY: Allocated above.
-        unsafe { cache_free(c.cast(), *object) };
+}
+
+/// Allocates the objects behind the first `got`; if that fails, frees all of them. Returns whether it
+/// succeeded.
+#[cold]
+#[inline(never)]
+fn cache_alloc_bulk_slow(cache: &Cache, gfp: Gfp, objects: &mut [*mut c_void], got: usize) -> bool {
+    let more = objects
+        .get_mut(got..)
+        .map(|rest| cache.alloc_bulk(gfp, rest));
+    let got = got + more.unwrap_or(0);
+    if got == objects.len() {
+        return true;
     }
-    0
+    cache_free_each(cache, objects.get(..got).unwrap_or(&[]));
+    false
 }
 
 #[no_mangle]
@@ -327,9 +353,23 @@ pub(crate) unsafe extern "C" fn quarry_cache_free_bulk(
         return;
     }
     // SAFETY: The caller has an array of this length.
-    for object in unsafe { core::slice::from_raw_parts(objs, nr) } {
+    let objects = unsafe { core::slice::from_raw_parts(objs, nr) };
+    // SAFETY: By the contract of this function.
+    let this = unsafe { cache(c) };
+    // SAFETY: The caller gives up the objects.
+    let freed = unsafe { this.free_bulk_fast(objects) };
+    if freed != nr {
+        cache_free_each(this, objects.get(freed..).unwrap_or(&[]));
+    }
+}
+
+/// Frees objects of which the first cannot be freed in bulk: it needs the slow path, or a report.
+#[cold]
+#[inline(never)]
+fn cache_free_each(cache: &Cache, objects: &[*mut c_void]) {
+    for object in objects {
         // SAFETY: The caller gives up the objects.
-        unsafe { cache_free(c.cast(), *object) };
+        unsafe { cache_free(cache, *object) };
     }
 }
 
@@ -360,7 +400,19 @@ pub(crate) unsafe extern "C" fn quarry_krealloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: The caller gives up the old memory on success.
-    unsafe { kmalloc::krealloc(p, size, Gfp::from_raw(gfp)) }
+    unsafe { kmalloc::krealloc(p, size, 1, Gfp::from_raw(gfp), NO_NODE) }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_krealloc_node_align(
+    p: *const c_void,
+    size: usize,
+    align: c_ulong,
+    gfp: bindings::gfp_t,
+    nid: c_int,
+) -> *mut c_void {
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { kmalloc::krealloc(p, size, align, Gfp::from_raw(gfp), nid) }
 }
 
 #[no_mangle]
@@ -411,7 +463,22 @@ pub(crate) unsafe extern "C" fn quarry_vrealloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: The caller gives up the old memory on success.
-    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), UNKNOWN_CALLER) }
+    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), NO_NODE, UNKNOWN_CALLER) }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_vrealloc_node_align(
+    p: *const c_void,
+    size: usize,
+    align: c_ulong,
+    gfp: bindings::gfp_t,
+    nid: c_int,
+) -> *mut c_void {
+    if align > PAGE_SIZE && size != 0 {
+        return null_mut();
+    }
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { vmap_alloc::vrealloc(p, size, Gfp::from_raw(gfp), nid, UNKNOWN_CALLER) }
 }
 
 #[no_mangle]
@@ -427,7 +494,7 @@ pub(crate) unsafe extern "C" fn quarry_vmalloc_to_page(p: *const c_void) -> *mut
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_kvmalloc(size: usize, gfp: bindings::gfp_t) -> *mut c_void {
-    kvmalloc::kvmalloc(size, Gfp::from_raw(gfp), UNKNOWN_CALLER)
+    kvmalloc::kvmalloc(size, Gfp::from_raw(gfp), NO_NODE, UNKNOWN_CALLER)
 }
 
 #[no_mangle]
@@ -437,7 +504,23 @@ pub(crate) unsafe extern "C" fn quarry_kvrealloc(
     gfp: bindings::gfp_t,
 ) -> *mut c_void {
     // SAFETY: The caller gives up the old memory on success.
-    unsafe { kvmalloc::kvrealloc(p, size, Gfp::from_raw(gfp), UNKNOWN_CALLER) }
+    unsafe { kvmalloc::kvrealloc(p, size, 1, Gfp::from_raw(gfp), NO_NODE, UNKNOWN_CALLER) }
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kvrealloc_node_align(
+    p: *const c_void,
+    size: usize,
+    align: c_ulong,
+    gfp: bindings::gfp_t,
+    nid: c_int,
+) -> *mut c_void {
+    if align > PAGE_SIZE && size != 0 {
+        return null_mut();
+    }
+    let gfp = Gfp::from_raw(gfp);
+    // SAFETY: The caller gives up the old memory on success.
+    unsafe { kvmalloc::kvrealloc(p, size, align, gfp, nid, UNKNOWN_CALLER) }
 }
 
 #[no_mangle]

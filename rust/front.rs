@@ -2,13 +2,17 @@
 
 //! What every CPU keeps of one kind of thing: the fast path of blocks and of objects.
 //!
-//! A CPU has two magazines; between it and the backing store is a depot of full magazines on each
-//! node. The fast path takes no lock and does no atomic read-modify-write: preemption is off, and a
-//! word that says for which node the CPU is ready says instead that it is busy while the magazines
-//! are being changed. An interrupt that finds it so goes to the backing store for one entry.
+//! A CPU has two magazines for each node; between them and the backing store is a depot of full
+//! magazines, one on each node. The fast path takes no lock and does no atomic read-modify-write:
+//! preemption is off, and a bit says that the CPU is busy while its magazines are being changed. An
+//! interrupt that finds it set goes to the backing store for one entry.
+//!
+//! A CPU allocates from the magazines of the node that it takes memory from. What it frees of another
+//! node goes to its magazines of that one, and from there in whole magazines to where it belongs.
 //!
 //! # Laws
 //!
+//! - All entries of a magazine are of one node.
 //! - A loaded or spare magazine is in no depot.
 //!
 //! # Lock order
@@ -23,288 +27,339 @@ use crate::{
         RawLock, //
     },
     magazine::{
+        Entries,
         Entry,
         Magazine,
+        Run,
         Stack, //
     },
     metadata::About,
     percpu::PerCpu,
     preempt, //
 };
-use core::{
-    cell::Cell,
-    ptr::NonNull,
-    sync::atomic::Ordering::Relaxed, //
-};
+use core::ptr::NonNull;
 use kernel::prelude::*;
 
 mod cpu;
+mod home;
 
-use cpu::{
-    count,
-    Cpu,
-    Section, //
-};
 pub(crate) use cpu::{
+    Counters,
     Local,
-    NO_ROUTE, //
+    Room, //
+};
+use cpu::{
+    Cpu,
+    Event,
+    Section,
+    Which, //
+};
+pub(crate) use home::{
+    Slot,
+    NR_CLASSES, //
 };
 
 /// Where entries come from and go to in batches.
 pub(crate) trait Backing {
-    /// Takes up to `want` entries of a node and passes each to `give`. Returns how many.
+    /// Takes up to `want` entries of a node and passes them to `give` in runs. Returns how many.
     ///
     /// Context: Any, with preemption off. Does not sleep.
-    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Entry)) -> u32;
+    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Run)) -> u32;
 
-    /// Takes entries back, each to where it came from.
+    /// Takes entries of a node back.
     ///
     /// Context: Any, with preemption off. Does not sleep.
-    fn drain(&self, entries: &[Entry]);
+    fn drain(&self, node: usize, entries: Entries<'_>);
 }
 
 /// Full and empty magazines of a node.
 struct Depot {
     full: Stack,
     empty: Stack,
+    /// The fewest full magazines since the clock ticked last: so many were of no use.
+    low: u32,
 }
 
-/// Counters of a front, added up over all CPUs.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Counters {
-    /// Entries handed out.
-    pub(crate) allocs: u64,
-    /// Entries taken back.
-    pub(crate) frees: u64,
-    /// Magazines filled from the backing store.
-    pub(crate) refills: u64,
-    /// Magazines emptied into the backing store.
-    pub(crate) drains: u64,
-    /// Entries that bypassed the magazines.
-    pub(crate) slow: u64,
+impl Depot {
+    const fn new() -> Self {
+        Self {
+            full: Stack::new(),
+            empty: Stack::new(),
+            low: 0,
+        }
+    }
+
+    fn take_full(&mut self) -> Option<NonNull<Magazine>> {
+        let full = self.full.pop();
+        self.low = self.low.min(self.full.len());
+        full
+    }
+}
+
+/// What there is of one node.
+struct Node {
+    index: usize,
+    cpus: PerCpu<Cpu>,
+    depot: RawLock<Depot>,
+}
+
+impl Node {
+    fn local(&self) -> Local {
+        Local(self.cpus.handle())
+    }
 }
 
 /// The magazines of all CPUs and nodes for one kind of thing.
 pub(crate) struct Front {
     about: About,
-    cpus: PerCpu<Cpu>,
-    depots: KVec<RawLock<Depot>>,
+    nodes: KVec<Node>,
+    /// For each CPU, the fast path of the node that it takes memory from.
+    homes: PerCpu<Local>,
     /// Entries of a magazine.
     rounds: u32,
     /// Most full magazines in a depot.
     limit: u32,
 }
 
+fn node_of(cpu: u32) -> usize {
+    // SAFETY: The CPU is possible. CAST: Lossless.
+    unsafe { bindings::quarry_helper_cpu_to_mem(cpu) as usize }
+}
+
 impl Front {
-    /// Creates the front of something that lies in magazines of `rounds`.
+    /// Creates the front of something that lies in magazines of `rounds`. If it is `closed`, entries are
+    /// taken back by [`Front::push_slow`] only.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn new(about: About, rounds: u32, limit: u32) -> Result<Self> {
-        let cpus = PerCpu::new(Cpu::new)?;
+    pub(crate) fn new(about: About, rounds: u32, limit: u32, closed: bool) -> Result<Self> {
         // SAFETY: Set at boot.
-        let nodes = unsafe { bindings::nr_node_ids } as usize;
-        let mut depots = KVec::with_capacity(nodes, GFP_KERNEL)?;
-        for _ in 0..nodes {
-            let depot = Depot {
-                full: Stack::new(),
-                empty: Stack::new(),
+        let count = unsafe { bindings::nr_node_ids };
+        let mut nodes = KVec::with_capacity(count as usize, GFP_KERNEL)?;
+        for index in 0..count {
+            let node = Node {
+                index: index as usize,
+                cpus: PerCpu::new(|_| Cpu::new(index, closed))?,
+                depot: RawLock::new(Depot::new(), Class::Depot),
             };
-            depots.push(RawLock::new(depot, Class::Depot), GFP_KERNEL)?;
+            nodes.push(node, GFP_KERNEL)?;
         }
+        let first = nodes.first().ok_or(EINVAL)?;
+        let home = |cpu| nodes.get(node_of(cpu)).unwrap_or(first).local();
         Ok(Self {
             about,
-            cpus,
-            depots,
+            homes: PerCpu::new(home)?,
+            nodes,
             rounds,
             limit,
         })
     }
 
-    /// Returns the fast path.
-    #[inline(always)]
-    pub(crate) fn local(&self) -> Local {
-        Local(self.cpus.handle())
+    /// Publishes the fast path of each CPU in a slot of its table.
+    pub(crate) fn publish(&self, slot: Slot) {
+        slot.set(|cpu| Some(*self.homes.on(cpu)));
     }
 
-    /// Takes an entry from this CPU's loaded magazine.
+    /// Returns the fast path of a node.
+    #[inline(always)]
+    pub(crate) fn local(&self, node: usize) -> Option<Local> {
+        Some(self.nodes.get(node)?.local())
+    }
+
+    /// Takes an entry from this CPU's magazine.
     ///
     /// Context: Any but NMI.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<Entry> {
         // SAFETY: The front is alive.
-        unsafe { self.local().pop() }
+        unsafe { self.homes.read().pop() }
     }
 
-    /// Takes up to `max` entries from this CPU's magazines and passes each to `give`.
+    /// Takes an entry of a node from this CPU's magazine.
+    ///
+    /// Context: Any but NMI.
+    pub(crate) fn pop_node(&self, node: usize) -> Option<Entry> {
+        // SAFETY: The front is alive.
+        unsafe { self.local(node)?.pop() }
+    }
+
+    /// Passes up to `max` entries of this CPU's loaded magazine to `give`, which takes them all.
     ///
     /// Returns how many. Context: Any but NMI. `give` is called with preemption off.
-    #[inline]
-    pub(crate) fn pop_many(&self, max: usize, mut give: impl FnMut(Entry)) -> usize {
+    #[inline(always)]
+    pub(crate) fn pop_many(&self, max: usize, give: impl FnOnce(Entries<'_>)) -> usize {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        let Some(section) = Section::enter(cpu) else {
+        let Some(section) = Section::enter(self.homes.read(), &pinned) else {
             return 0;
         };
-        let loaded = section.loaded();
-        let mut taken = 0usize;
-        while taken < max {
-            let Some(entry) = loaded.pop() else {
-                break;
-            };
-            give(entry);
-            taken = taken.wrapping_add(1);
-        }
-        drop(section);
-        // ORDERING: Statistics, as in `count`.
-        cpu.allocs
-            .store(cpu.allocs.load(Relaxed).wrapping_add(taken as u64), Relaxed);
-        taken
+        let entries = section.last(max);
+        let count = entries.len();
+        give(entries);
+        section.drop_last(count);
+        count
     }
 
-    /// Takes an entry where [`Front::pop`] had none, without sleeping.
+    /// Lets `put` put entries into this CPU's loaded magazine. Returns how many it did.
     ///
-    /// Context: Any but NMI.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn pop_slow(&self, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
+    /// Context: Any but NMI. `put` is called with preemption off.
+    #[inline(always)]
+    pub(crate) fn push_many(&self, put: impl FnOnce(&mut Room<'_>)) -> usize {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        let entry = match Section::enter(cpu) {
-            Some(section) => self.reload(&section, backing, gfp),
-            None => Self::one(cpu, backing, cpu.node as usize, gfp),
+        let Some(section) = Section::enter(self.homes.read(), &pinned) else {
+            return 0;
         };
-        if entry.is_some() {
-            count(&cpu.allocs);
-        }
-        entry
+        let mut room = section.room();
+        let before = room.left();
+        put(&mut room);
+        let count = before - room.left();
+        room.finish();
+        count
     }
 
-    /// Takes an entry of `node`, past the magazines.
+    fn node(&self, index: usize) -> Option<&Node> {
+        self.nodes.get(index)
+    }
+
+    /// Takes an entry, of a node or else of this CPU's, where the fast path had none, without sleeping.
     ///
     /// Context: Any but NMI.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pop_node(&self, backing: &impl Backing, node: usize, gfp: Gfp) -> Option<Entry> {
+    pub(crate) fn pop_slow(
+        &self,
+        backing: &impl Backing,
+        node: Option<usize>,
+        gfp: Gfp,
+    ) -> Option<Entry> {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        let entry = Self::one(cpu, backing, node, gfp);
-        if entry.is_some() {
-            count(&cpu.allocs);
+        // CAST: Lossless.
+        let home = || self.homes.read().node(&pinned) as usize;
+        let node = self.node(node.unwrap_or_else(home))?;
+        let section = Section::enter(node.local(), &pinned);
+        match &section {
+            Some(section) => self.reload(node, section, backing, gfp),
+            None => Self::one(node, node.cpus.this(&pinned), backing, gfp),
         }
-        entry
     }
 
-    fn one(cpu: &Cpu, backing: &impl Backing, node: usize, gfp: Gfp) -> Option<Entry> {
+    /// Takes one entry past the magazines.
+    fn one(node: &Node, cpu: &Cpu, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
         let mut entry = None;
-        backing.refill(node, gfp, 1, |got| entry = Some(got));
+        backing.refill(node.index, gfp, 1, |got| entry = got.iter().next());
         if entry.is_some() {
-            count(&cpu.slow);
+            cpu.count(Event::PastAlloc, 1);
+            cpu.count(Event::Slow, 1);
         }
         entry
     }
 
     /// Finds an entry for a CPU whose loaded magazine is empty.
-    fn reload(&self, section: &Section<'_>, backing: &impl Backing, gfp: Gfp) -> Option<Entry> {
-        let cpu = section.cpu;
-        cpu.loaded.swap(&cpu.spare);
-        if let Some(entry) = section.loaded().pop() {
+    fn reload(
+        &self,
+        node: &Node,
+        section: &Section<'_>,
+        backing: &impl Backing,
+        gfp: Gfp,
+    ) -> Option<Entry> {
+        if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        if let Some(depot) = self.depots.get(cpu.node as usize) {
-            let mut depot = depot.lock();
-            if let Some(full) = depot.full.pop() {
-                let empty = cpu.loaded.replace(full);
-                if empty != Magazine::dummy() {
-                    depot.empty.push(empty);
-                }
-                drop(depot);
-                return section.loaded().pop();
+        section.swap();
+        if let Some(entry) = section.pop() {
+            return Some(entry);
+        }
+        let mut depot = node.depot.lock();
+        if let Some(full) = depot.take_full() {
+            let empty = section.replace(Which::Loaded, full);
+            if empty != Magazine::dummy() {
+                depot.empty.push(empty);
             }
+            drop(depot);
+            return section.pop();
         }
-        if !self.equip(&cpu.loaded, cpu) {
-            return Self::one(cpu, backing, cpu.node as usize, gfp);
+        drop(depot);
+        if !self.equip(node, section, Which::Loaded) {
+            return Self::one(node, section.cpu, backing, gfp);
         }
-        let loaded = section.loaded();
-        backing.refill(cpu.node as usize, gfp, loaded.room(), |entry| {
-            loaded.push(entry);
-        });
-        let entry = loaded.pop();
+        section.fill(|room, to| backing.refill(node.index, gfp, room, |run| to.put(run)));
+        let entry = section.pop();
         if entry.is_some() {
-            count(&cpu.refills);
+            section.cpu.count(Event::Refill, 1);
         }
         entry
     }
 
-    /// Sees to it that a CPU has a real magazine in `place`. Returns whether it has.
-    fn equip(&self, place: &Cell<NonNull<Magazine>>, cpu: &Cpu) -> bool {
-        if place.get() != Magazine::dummy() {
+    /// Sees to it that a CPU has a real magazine in a place. Returns whether it has.
+    fn equip(&self, node: &Node, section: &Section<'_>, which: Which) -> bool {
+        if !section.lacks(which) {
             return true;
         }
-        let kept = self
-            .depots
-            .get(cpu.node as usize)
-            .and_then(|depot| depot.lock().empty.pop());
+        let kept = node.depot.lock().empty.pop();
         match kept.or_else(|| Magazine::new(self.about, self.rounds, Gfp::NOWAIT)) {
             Some(magazine) => {
-                place.set(magazine);
+                section.replace(which, magazine);
                 true
             }
             None => false,
         }
     }
 
-    /// Puts an entry of `node` that [`Front::push`] did not take.
+    /// Puts an entry of a node that [`Local::push`] did not take.
     ///
     /// Context: Any but NMI.
     #[cold]
     #[inline(never)]
-    pub(crate) fn push_slow(&self, backing: &impl Backing, entry: Entry, node: u32) {
+    pub(crate) fn push_slow(&self, backing: &impl Backing, entry: Entry, node: usize) {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        count(&cpu.frees);
-        let pushed = match Section::enter_for(cpu, node) {
-            Some(section) => self.unload(&section, backing, entry),
+        let Some(node) = self.node(node) else {
+            return;
+        };
+        let pushed = match Section::enter(node.local(), &pinned) {
+            Some(section) => self.unload(node, &section, backing, entry),
             None => false,
         };
         if !pushed {
-            count(&cpu.slow);
-            backing.drain(&[entry]);
+            let cpu = node.cpus.this(&pinned);
+            cpu.count(Event::PastFree, 1);
+            cpu.count(Event::Slow, 1);
+            backing.drain(node.index, Entries::one(&entry));
         }
     }
 
     /// Puts an entry for a CPU whose loaded magazine is full. Returns whether that was possible.
-    fn unload(&self, section: &Section<'_>, backing: &impl Backing, entry: Entry) -> bool {
-        let cpu = section.cpu;
-        if !self.equip(&cpu.loaded, cpu) {
-            return false;
-        }
-        if section.loaded().push(entry) {
+    fn unload(
+        &self,
+        node: &Node,
+        section: &Section<'_>,
+        backing: &impl Backing,
+        entry: Entry,
+    ) -> bool {
+        if section.push(entry) {
             return true;
         }
-        if !self.equip(&cpu.spare, cpu) {
+        if section.lacks(Which::Loaded) {
+            return self.equip(node, section, Which::Loaded) && section.push(entry);
+        }
+        if !self.equip(node, section, Which::Spare) {
             return false;
         }
-        if section.spare().room() == 0 {
-            let full = cpu.spare.replace(Magazine::dummy());
-            if let Some(full) = self.store(cpu, full) {
+        if !section.spare_has_room() {
+            let full = section.replace(Which::Spare, Magazine::dummy());
+            if let Some(full) = self.store(node, full) {
                 // SAFETY: The depot did not take it, so that it is still ours.
-                unsafe { full.as_ref() }.empty(|entries| backing.drain(entries));
-                count(&cpu.drains);
-                cpu.spare.set(full);
-            } else if !self.equip(&cpu.spare, cpu) {
+                unsafe { full.as_ref() }.empty(|entries| backing.drain(node.index, entries));
+                section.cpu.count(Event::Drain, 1);
+                section.replace(Which::Spare, full);
+            } else if !self.equip(node, section, Which::Spare) {
                 return false;
             }
         }
-        cpu.loaded.swap(&cpu.spare);
-        section.loaded().push(entry)
+        section.swap();
+        section.push(entry)
     }
 
     /// Puts a full magazine into the depot; returns it if the depot has enough.
-    fn store(&self, cpu: &Cpu, full: NonNull<Magazine>) -> Option<NonNull<Magazine>> {
-        let Some(depot) = self.depots.get(cpu.node as usize) else {
-            return Some(full);
-        };
-        let mut depot = depot.lock();
+    fn store(&self, node: &Node, full: NonNull<Magazine>) -> Option<NonNull<Magazine>> {
+        let mut depot = node.depot.lock();
         if depot.full.len() >= self.limit {
             return Some(full);
         }
@@ -312,15 +367,15 @@ impl Front {
         None
     }
 
-    /// Counts entries that were handed out or taken back past [`Front`], in bulk.
+    /// Counts entries that were handed out or taken back past the front, in bulk.
     pub(crate) fn count_bulk(&self, allocs: u64, frees: u64) {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        // ORDERING: Statistics, as in `count`.
-        cpu.allocs
-            .store(cpu.allocs.load(Relaxed).wrapping_add(allocs), Relaxed);
-        cpu.frees
-            .store(cpu.frees.load(Relaxed).wrapping_add(frees), Relaxed);
+        let Some(node) = self.nodes.first() else {
+            return;
+        };
+        let cpu = node.cpus.this(&pinned);
+        cpu.count(Event::PastAlloc, allocs);
+        cpu.count(Event::PastFree, frees);
     }
 
     /// Empties this CPU's magazines into the backing store, unless it is using them.
@@ -330,33 +385,22 @@ impl Front {
     /// Context: Any, on the CPU meant.
     pub(crate) fn flush_this_cpu(&self, backing: &impl Backing, idle_only: bool) {
         let pinned = preempt::pin();
-        let cpu = self.cpus.this(&pinned);
-        if idle_only {
-            // ORDERING: Statistics; a stale value delays or hastens a flush by one tick.
-            let used = cpu
-                .allocs
-                .load(Relaxed)
-                .wrapping_add(cpu.frees.load(Relaxed));
-            if cpu.seen.load(Relaxed) != used {
-                cpu.seen.store(used, Relaxed);
-                return;
+        for node in &self.nodes {
+            let cpu = node.cpus.this(&pinned);
+            if idle_only && !cpu.was_idle() {
+                continue;
             }
-        }
-        let section = Section::enter(cpu);
-        if section.is_some() {
-            Self::flush(cpu, backing);
+            if let Some(section) = Section::enter(node.local(), &pinned) {
+                Self::flush(node, section.cpu, backing);
+            }
         }
     }
 
-    fn flush(cpu: &Cpu, backing: &impl Backing) {
-        for place in [&cpu.loaded, &cpu.spare] {
-            // SAFETY: By the laws of this module; the caller is in a section, or the CPU is gone.
-            let magazine = unsafe { place.get().as_ref() };
-            magazine.empty(|entries| {
-                backing.drain(entries);
-                count(&cpu.drains);
-            });
-        }
+    fn flush(node: &Node, cpu: &Cpu, backing: &impl Backing) {
+        cpu.empty(|entries| {
+            backing.drain(node.index, entries);
+            cpu.count(Event::Drain, 1);
+        });
     }
 
     /// Empties the magazines of a CPU that is offline.
@@ -366,7 +410,9 @@ impl Front {
     /// The CPU is offline and stays so during the call.
     pub(crate) unsafe fn flush_dead_cpu(&self, backing: &impl Backing, cpu: u32) {
         let _pinned = preempt::pin();
-        Self::flush(self.cpus.on(cpu), backing);
+        for node in &self.nodes {
+            Self::flush(node, node.cpus.on(cpu), backing);
+        }
     }
 
     /// Empties the depots into the backing store.
@@ -375,52 +421,56 @@ impl Front {
     ///
     /// Context: Any but NMI.
     pub(crate) fn flush_depots(&self, backing: &impl Backing) {
-        for depot in &self.depots {
-            loop {
-                // The lock is let go before the entries are drained.
-                let full = depot.lock().full.pop();
-                let Some(magazine) = full else {
-                    break;
-                };
-                let _pinned = preempt::pin();
-                // SAFETY: Taken out of the depot, so that it is ours.
-                unsafe { magazine.as_ref() }.empty(|entries| backing.drain(entries));
-                depot.lock().empty.push(magazine);
-            }
+        for node in &self.nodes {
+            Self::flush_depot(node, backing, u32::MAX);
+        }
+    }
+
+    /// Empties the full magazines that nobody needed since the last call.
+    ///
+    /// So illumos trims its depots, by `kmem_depot_ws_reap()`.
+    ///
+    /// Context: Any but NMI.
+    pub(crate) fn trim_depots(&self, backing: &impl Backing) {
+        for node in &self.nodes {
+            let mut depot = node.depot.lock();
+            let idle = core::mem::replace(&mut depot.low, u32::MAX);
+            let idle = idle.min(depot.full.len());
+            drop(depot);
+            Self::flush_depot(node, backing, idle);
+            let mut depot = node.depot.lock();
+            depot.low = depot.low.min(depot.full.len());
+        }
+    }
+
+    fn flush_depot(node: &Node, backing: &impl Backing, most: u32) {
+        for _ in 0..most {
+            // The lock is let go before the entries are drained.
+            let full = node.depot.lock().take_full();
+            let Some(magazine) = full else {
+                break;
+            };
+            let _pinned = preempt::pin();
+            // SAFETY: Taken out of the depot, so that it is ours.
+            unsafe { magazine.as_ref() }.empty(|entries| backing.drain(node.index, entries));
+            node.depot.lock().empty.push(magazine);
         }
     }
 
     /// Returns the number of entries in magazines; what others do meanwhile may be missed.
     pub(crate) fn cached(&self) -> usize {
-        let depots: usize = self
-            .depots
-            .iter()
-            .map(|depot| depot.lock().full.entries())
-            .sum();
-        let cpus = self.cpus.iter().map(|cpu| {
-            // SAFETY: Magazines are freed only with the front.
-            let loaded = unsafe { cpu.loaded.get().as_ref() };
-            // SAFETY: As above.
-            let spare = unsafe { cpu.spare.get().as_ref() };
-            loaded.count() as usize + spare.count() as usize
-        });
-        depots + cpus.sum::<usize>()
+        let node = |node: &Node| {
+            let cpus: usize = node.cpus.iter().map(Cpu::cached).sum();
+            cpus + node.depot.lock().full.entries()
+        };
+        self.nodes.iter().map(node).sum()
     }
 
     /// Returns the counters, added up over all CPUs.
     pub(crate) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        for cpu in self.cpus.iter() {
-            // ORDERING: Statistics: the sum may miss what happens meanwhile.
-            for (sum, counter) in [
-                (&mut sum.allocs, &cpu.allocs),
-                (&mut sum.frees, &cpu.frees),
-                (&mut sum.refills, &cpu.refills),
-                (&mut sum.drains, &cpu.drains),
-                (&mut sum.slow, &cpu.slow),
-            ] {
-                *sum = sum.wrapping_add(counter.load(Relaxed));
-            }
+        for cpu in self.nodes.iter().flat_map(|node| node.cpus.iter()) {
+            cpu.add_to(&mut sum);
         }
         sum
     }
@@ -429,17 +479,15 @@ impl Front {
 impl Drop for Front {
     /// Frees the magazines, which the owner has emptied.
     fn drop(&mut self) {
-        for depot in &self.depots {
-            let mut depot = depot.lock();
+        for node in &self.nodes {
+            let mut depot = node.depot.lock();
             while let Some(magazine) = depot.empty.pop() {
                 // SAFETY: The front is going away, so that nobody uses its magazines.
                 unsafe { Magazine::free(self.about, magazine) };
             }
-        }
-        for cpu in self.cpus.iter() {
-            for place in [&cpu.loaded, &cpu.spare] {
-                let magazine = place.replace(Magazine::dummy());
-                // SAFETY: The front is going away, so that nobody uses its magazines.
+            drop(depot);
+            for magazine in node.cpus.iter().flat_map(Cpu::dismantle) {
+                // SAFETY: As above.
                 unsafe { Magazine::free(self.about, magazine) };
             }
         }

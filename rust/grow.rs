@@ -2,20 +2,28 @@
 
 //! Chunks from the kernel and back.
 //!
-//! The pool grows by blocks of order 10. If the kernel has none, it takes the largest that it gets,
-//! down to the order that is wanted. Every page of a chunk is a page of its own to the kernel, as
+//! The pool grows by blocks as large as [`step`] says. If the kernel has none, it takes the largest
+//! that it gets, down to the order that is wanted. Every page of a chunk is a page of its own to the kernel, as
 //! after `split_page()`, so that any page can be mapped or referenced.
 
 use crate::{
     bindings,
     chunk::ChunkId,
     gfp::Gfp,
+    lock::{
+        Guard,
+        RawLock, //
+    },
     page_alloc::{
         pool,
-        Blocks, //
+        Blocks,
+        KernelZone, //
     },
     pool::{
+        step,
+        suffices,
         Order,
+        Removed,
         Urgency,
         FRAMES, //
     },
@@ -51,9 +59,9 @@ pub(crate) struct Growth {
     pub(crate) peak: usize,
     /// Most pages that it may have.
     pub(crate) limit: usize,
-    /// Blocks taken from the kernel.
+    /// Chunks taken from the kernel, or begun.
     pub(crate) grown: u64,
-    /// Those of them that were smaller than a chunk.
+    /// Blocks taken that were smaller than a chunk.
     pub(crate) grown_small: u64,
     /// Chunks given back.
     pub(crate) returned: u64,
@@ -99,28 +107,72 @@ fn unbook(pages: usize) {
     PAGES.fetch_sub(pages, Relaxed);
 }
 
+/// Moves what lies in this CPU's magazines and in the depots back to the zones, where it can merge.
+///
+/// Returns whether a node need not grow then.
+///
+/// Context: Any but NMI.
+pub(crate) fn gather(node: usize, order: Order) -> bool {
+    flush_cpu(false);
+    flush_depots();
+    let Some(zone) = pool().zone(node) else {
+        return false;
+    };
+    let zone = zone.lock();
+    suffices(zone.nr_present(), zone.nr_free(), order)
+}
+
 /// Adds a chunk, or less, of which a block of `order` can be taken. Returns whether it did.
 ///
 /// Context: Any but NMI, as `gfp` allows.
 pub(crate) fn grow(node: usize, order: Order, gfp: Gfp) -> bool {
-    let mut size = Order::MAX;
+    let Some(zone) = pool().zone(node) else {
+        return false;
+    };
+    let present = zone.lock().nr_present();
+    let mut size = step(present, order);
     loop {
-        if book(size.pages()) {
-            if add(node, size, gfp, size == order) {
-                return true;
-            }
-            unbook(size.pages());
+        if try_add(node, size, gfp, size == order) {
+            return true;
         }
         if size == order {
-            // ORDERING: Statistics.
-            REFUSED.fetch_add(1, Relaxed);
-            return false;
+            break;
         }
         let Some(smaller) = Order::new(size.get() - 1) else {
             return false;
         };
         size = smaller;
     }
+    // Chunks of which the pool has only some pages are in the way of larger blocks, when it is at its
+    // limit or the kernel has none.
+    if gfp.may_sleep() && make_way(node) && try_add(node, order, gfp, true) {
+        return true;
+    }
+    // ORDERING: Statistics.
+    REFUSED.fetch_add(1, Relaxed);
+    false
+}
+
+/// Gives wholly free chunks of all nodes back, and all that is free in the small chunks of one. Returns
+/// whether that was anything.
+fn make_way(node: usize) -> bool {
+    let mut pages = shrink(Keep::Nothing);
+    while let Some(some) = strip_one(node) {
+        pages += some;
+    }
+    pages != 0
+}
+
+/// Books a block of the kernel's and takes it into the pool. Returns whether it could.
+fn try_add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
+    if !book(order.pages()) {
+        return false;
+    }
+    let added = add(node, order, gfp, insist);
+    if !added {
+        unbook(order.pages());
+    }
+    added
 }
 
 /// Takes a block of the kernel's into the pool.
@@ -133,7 +185,7 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     };
     let flags = gfp.for_chunk(insist).as_raw();
     // SAFETY: Plain allocation; `node` is one of the machine's.
-    let page = unsafe { bindings::quarry_helper_get_chunk(nid, flags, order.get()) };
+    let page = unsafe { bindings::quarry_helper_alloc_pages_node(nid, flags, order.get()) };
     if page.is_null() {
         return false;
     }
@@ -142,7 +194,7 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     let pfn = Pfn::of_page(page);
     let attached = window::window(pfn.window()).and_then(|window| {
         // CAST: Node numbers are small.
-        let chunk = window.attach(pfn.window(), node as u32, gfp)?;
+        let chunk = window.attach(pfn.window(), node as u32, pool().locals(node)?, gfp)?;
         // A window whose frames lie on two nodes serves the one that came first.
         (window.node() as usize == node).then_some((window, ChunkId::new(chunk)))
     });
@@ -155,10 +207,10 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
         // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
         window.state(frame).store(FREE, Relaxed);
     }
-    guard.add(chunk, pfn.frame(), order);
+    let is_new = guard.add(chunk, pfn.frame(), order);
     drop(guard);
     // ORDERING: Statistics.
-    GROWN.fetch_add(1, Relaxed);
+    GROWN.fetch_add(is_new.into(), Relaxed);
     if order != Order::MAX {
         GROWN_SMALL.fetch_add(1, Relaxed);
     }
@@ -173,35 +225,64 @@ fn give_back(first: Pfn, count: usize) {
     }
 }
 
-/// Gives one wholly free chunk of a node back, if `keep` free pages remain. Returns its pages.
+/// What stays when the pool shrinks.
+#[derive(Clone, Copy)]
+pub(crate) enum Keep {
+    /// The reserve of each node.
+    Reserve,
+    /// Nothing.
+    Nothing,
+}
+
+/// Gives one wholly free chunk of a node back, if what is to stay remains. Returns its pages.
 ///
 /// Context: Process context. Does not sleep.
-pub(crate) fn shrink_one(node: usize, keep: usize) -> Option<usize> {
+pub(crate) fn shrink_one(node: usize, keep: Keep) -> Option<usize> {
     let zone = pool().zone(node)?;
     let mut guard = zone.lock();
-    let (chunk, frames) = guard.remove_whole(keep)?;
-    let index = chunk.window();
-    let window = window::window(index)?;
-    for frame in frames.iter() {
+    let keep = match keep {
+        Keep::Reserve => pool().watermark().pages(guard.nr_present()),
+        Keep::Nothing => 0,
+    };
+    let removed = guard.remove_whole(keep)?;
+    Some(return_to_kernel(guard, &removed))
+}
+
+/// Gives the free pages of a chunk of a node back of which the pool has only some. Returns how many.
+///
+/// Context: Process context. Does not sleep.
+fn strip_one(node: usize) -> Option<usize> {
+    let mut guard = pool().zone(node)?.lock();
+    let removed = guard.remove_small()?;
+    Some(return_to_kernel(guard, &removed))
+}
+
+/// Gives pages back that a zone does not have any more. Returns how many.
+fn return_to_kernel(zone: Guard<'_, KernelZone>, removed: &Removed<ChunkId>) -> usize {
+    let index = removed.chunk.window();
+    let Some(window) = window::window(index) else {
+        return 0;
+    };
+    for frame in removed.frames.iter() {
         // ORDERING: Under the zone's lock, like every other change from or to `ABSENT`.
         window.state(frame).store(ABSENT, Relaxed);
     }
-    drop(guard);
+    drop(zone);
     let mut pages = 0usize;
-    for frame in frames.iter() {
+    for frame in removed.frames.iter() {
         give_back(Pfn(index * FRAMES + frame), 1);
         pages += 1;
     }
     unbook(pages);
     // ORDERING: Statistics.
-    RETURNED.fetch_add(1, Relaxed);
-    Some(pages)
+    RETURNED.fetch_add(removed.is_gone.into(), Relaxed);
+    pages
 }
 
-/// Gives wholly free chunks of all nodes back, keeping `keep` free pages on each. Returns the pages.
+/// Gives wholly free chunks of all nodes back. Returns the pages.
 ///
 /// Context: Process context. May be called from reclaim: does not sleep or allocate.
-pub(crate) fn shrink(keep: usize) -> usize {
+pub(crate) fn shrink(keep: Keep) -> usize {
     let mut pages = 0;
     for node in 0..pool().zones().len() {
         while let Some(some) = shrink_one(node, keep) {
@@ -211,19 +292,16 @@ pub(crate) fn shrink(keep: usize) -> usize {
     pages
 }
 
-/// Gives back half of the wholly free pages of each node, of which one chunk's worth stays.
+/// Gives back three quarters of the wholly free pages of each node that nobody needed since the last
+/// call, of which one chunk's worth stays.
 ///
 /// Context: Process context.
 pub(crate) fn decay() {
-    let reserve = pool().watermark().pages();
     for (node, zone) in pool().zones().enumerate() {
-        let mut zone = zone.lock();
-        zone.settle();
-        let surplus = zone.nr_whole_pages().saturating_sub(FRAMES);
-        drop(zone);
-        let mut left = surplus.div_ceil(2);
+        let surplus = zone.lock().begin_period().saturating_sub(FRAMES);
+        let mut left = surplus - surplus / 4;
         while left > 0 {
-            let Some(pages) = shrink_one(node, reserve) else {
+            let Some(pages) = shrink_one(node, Keep::Reserve) else {
                 break;
             };
             left = left.saturating_sub(pages);
@@ -255,6 +333,13 @@ pub(crate) fn flush_depots() {
     }
 }
 
+/// Empties the full magazines of the depots that were of no use since the last tick.
+pub(crate) fn trim_depots() {
+    for (order, front) in pool().fronts() {
+        front.trim_depots(&Blocks(order));
+    }
+}
+
 /// Empties this CPU's magazines of blocks, or those not used since the last tick.
 pub(crate) fn flush_cpu(idle_only: bool) {
     for (order, front) in pool().fronts() {
@@ -269,22 +354,36 @@ unsafe extern "C" fn flush_this_cpu(_argument: *mut core::ffi::c_void) {
     flush_cpu(false);
 }
 
-/// Adds a chunk to each node with memory, so that there is a reserve from the start.
+/// Makes the pool of each node with memory as large as its reserve.
 pub(crate) fn prime() {
-    for node in 0..pool().zones().len() {
+    for (node, zone) in pool().zones().enumerate() {
         // CAST: Node numbers are small.
         // SAFETY: Looks at a mask of nodes.
-        if unsafe { bindings::quarry_helper_node_has_memory(node as i32) } {
-            grow(node, Order::MAX, Gfp::KERNEL);
+        if !unsafe { bindings::quarry_helper_node_has_memory(node as i32) } {
+            continue;
         }
+        let lacks = || {
+            let present = zone.lock().nr_present();
+            present < pool().watermark().pages(present)
+        };
+        while lacks() && grow(node, Order::ZERO, Gfp::KERNEL) {}
     }
 }
 
-/// Returns how many of the pool's pages of a node are free in chunks, for anybody.
-pub(crate) fn nr_free(node: usize) -> usize {
+/// Returns how many pages of all nodes only atomic callers get.
+pub(crate) fn reserved() -> usize {
+    let of_zone = |zone: &RawLock<KernelZone>| match zone.lock().nr_present() {
+        0 => 0,
+        present => pool().watermark().pages(present),
+    };
+    pool().zones().map(of_zone).sum()
+}
+
+/// Returns how many free pages of a node are more than its reserve.
+pub(crate) fn nr_surplus(node: usize) -> usize {
     pool().zone(node).map_or(0, |zone| {
-        pool()
-            .watermark()
-            .available(zone.lock().nr_free(), Urgency::Atomic)
+        let zone = zone.lock();
+        let (present, free) = (zone.nr_present(), zone.nr_free());
+        pool().watermark().available(present, free, Urgency::Normal)
     })
 }

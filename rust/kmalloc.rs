@@ -7,7 +7,10 @@ use crate::{
         self,
         Cache, //
     },
-    front::Local,
+    front::{
+        Slot,
+        NR_CLASSES, //
+    },
     gfp::Gfp,
     global::Global,
     page_alloc::{
@@ -23,7 +26,8 @@ use crate::{
     window::{
         self,
         Window, //
-    }, //
+    },
+    words, //
 };
 use core::{
     ffi::c_void,
@@ -51,11 +55,12 @@ pub(crate) const MAX: usize = PAGE_SIZE << Order::MAX.get();
 /// Number of classes, rounded up so that a mask keeps an index in bounds.
 const SLOTS: usize = SIZES.len().next_power_of_two();
 
+const _: () = assert!(SLOTS <= NR_CLASSES);
+
 /// What the fast path needs to know.
 struct Classes {
     /// Sizes below and up to this one are served by the fast path: none, if all memory is cleared.
     fast: usize,
-    locals: [Local; SLOTS],
     caches: [&'static Cache; SLOTS],
 }
 
@@ -81,8 +86,8 @@ pub(crate) fn kmalloc(size: usize, gfp: Gfp) -> *mut c_void {
         let class = class::class(last);
         // SAFETY: There are so many classes.
         unsafe { core::hint::assert_unchecked(class < SLOTS) };
-        // SAFETY: The caches of the classes live as long as this module is in use.
-        if let Some(entry) = unsafe { classes.locals[class].pop() } {
+        // SAFETY: Published by `init`; the caches live as long as this module is in use.
+        if let Some(entry) = unsafe { Slot::class(class).here().pop() } {
             return cache::hand_out(entry).as_ptr().cast();
         }
     }
@@ -117,15 +122,13 @@ pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
 #[inline(always)]
 pub(crate) unsafe fn kfree(pointer: *const c_void) {
     let address = pointer.addr();
-    if let Some((window, frame)) = window::at(address) {
-        if let Some((slab, index)) = cache::find(window, frame, address) {
-            // SAFETY: What lies in a slab is not null.
-            let object = unsafe { NonNull::new_unchecked(pointer.cast_mut().cast::<u8>()) };
-            // SAFETY: By the contract of this function.
-            match unsafe { cache::free(slab, index, object) } {
-                Ok(()) => return,
-                Err(why) => return report::bad_free("quarry_kfree", pointer, why),
-            }
+    if let Some((slab, index)) = cache::find(address) {
+        // SAFETY: What lies in a slab is not null.
+        let object = unsafe { NonNull::new_unchecked(pointer.cast_mut().cast::<u8>()) };
+        // SAFETY: By the contract of this function.
+        match unsafe { cache::free(slab, index, object) } {
+            Ok(()) => return,
+            Err(why) => return report::bad_free("quarry_kfree", pointer, why),
         }
     }
     // SAFETY: By the contract of this function.
@@ -146,9 +149,7 @@ unsafe fn kfree_unusual(pointer: *const c_void) {
     }
     let found = window::at(address).zip(NonNull::new(pointer.cast_mut().cast::<u8>()));
     let result = match found {
-        Some(((window, frame), _)) if cache::SlabRef::from_owner(window.owner(frame)).is_some() => {
-            Err(BadFree::Interior)
-        }
+        Some(_) if cache::slab_of(address).is_some() => Err(BadFree::Interior),
         // SAFETY: By the contract of this function.
         Some(((window, frame), block)) => unsafe { free_large(window, frame, block) },
         None => Err(BadFree::Foreign),
@@ -192,7 +193,7 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
     let Some((window, frame)) = window::at(address) else {
         return 0;
     };
-    match cache::SlabRef::from_owner(window.owner(frame)) {
+    match cache::slab_of(address) {
         // CAST: Lossless.
         Some(slab) => slab.geometry().stride as usize,
         None => large(window, frame, address).map_or(0, |order| PAGE_SIZE << order.get()),
@@ -202,15 +203,14 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
 /// Returns the usable size of the live allocation that begins at an address.
 fn live_size(address: usize) -> Result<usize, BadFree> {
     let (window, frame) = window::at(address).ok_or(BadFree::Foreign)?;
-    let owner = window.owner(frame);
-    if let Some((slab, index)) = cache::find(window, frame, address) {
+    if let Some((slab, index)) = cache::find(address) {
         if !slab.is_live(index) {
             return Err(BadFree::Double);
         }
         // CAST: Lossless.
         return Ok(slab.geometry().stride as usize);
     }
-    if cache::SlabRef::from_owner(owner).is_some() {
+    if cache::slab_of(address).is_some() {
         return Err(BadFree::Interior);
     }
     large(window, frame, address).map(|order| PAGE_SIZE << order.get())
@@ -226,40 +226,72 @@ pub(crate) fn is_class(cache: &Cache) -> bool {
 
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
 ///
+/// What stays in place is aligned to `align`; what moves is aligned as any allocation of that size,
+/// and lies on `nid` or the nearest node. With `__GFP_THISNODE`, what lies on another node moves.
+///
 /// Context: Any but NMI, as `gfp` allows.
 ///
 /// # Safety
 ///
 /// `pointer` is null, or came from [`kmalloc`] or [`krealloc`] and is given up on success.
-pub(crate) unsafe fn krealloc(pointer: *const c_void, size: usize, gfp: Gfp) -> *mut c_void {
+pub(crate) unsafe fn krealloc(
+    pointer: *const c_void,
+    size: usize,
+    align: usize,
+    gfp: Gfp,
+    nid: i32,
+) -> *mut c_void {
     if size == 0 {
         // SAFETY: By the contract of this function.
         unsafe { kfree(pointer) };
         return core::ptr::without_provenance_mut(ZERO_SIZE);
     }
-    if pointer.addr() <= ZERO_SIZE {
-        return kmalloc(size, gfp);
+    let fresh = || match nid {
+        NO_NODE => kmalloc(size, gfp),
+        nid => kmalloc_node(size, gfp, nid),
+    };
+    let address = pointer.addr();
+    if address <= ZERO_SIZE {
+        return fresh();
     }
-    let room = match live_size(pointer.addr()) {
+    let room = match live_size(address) {
         Ok(room) => room,
         Err(why) => {
             report::bad_free("quarry_krealloc", pointer, why);
             return null_mut();
         }
     };
-    if size <= room {
+    let elsewhere = || gfp.this_node_only() && nid != NO_NODE && !lies_on(address, nid);
+    if size <= room && address & align.wrapping_sub(1) == 0 && !elsewhere() {
+        if page_alloc::must_clear(gfp) {
+            // What is not asked for now is clear when it is asked for later.
+            // SAFETY: The caller has `room` bytes there.
+            unsafe {
+                pointer
+                    .cast_mut()
+                    .cast::<u8>()
+                    .add(size)
+                    .write_bytes(0, room - size)
+            };
+        }
         return pointer.cast_mut();
     }
-    let larger = kmalloc(size, gfp);
-    if !larger.is_null() {
-        // SAFETY: Both have at least `room` bytes and do not overlap.
+    let other = fresh();
+    if !other.is_null() {
+        // SAFETY: Both have that many bytes, are of whole words, and do not overlap.
         unsafe {
-            core::ptr::copy_nonoverlapping(pointer.cast::<u8>(), larger.cast::<u8>(), room);
+            words::copy(pointer.cast(), other.cast(), (room.min(size)).div_ceil(8));
         }
         // SAFETY: By the contract of this function.
         unsafe { kfree(pointer) };
     }
-    larger
+    other
+}
+
+/// Returns whether an address of quarry's lies on a node.
+fn lies_on(address: usize, nid: i32) -> bool {
+    // CAST: Nodes are few.
+    window::at(address).is_some_and(|(window, _)| window.node() as i32 == nid)
 }
 
 /// Creates the caches of the classes.
@@ -288,13 +320,15 @@ pub(crate) unsafe fn init() -> Result {
     let first = classes[0].ok_or(ENOMEM)?;
     let cache = |class: usize| classes.get(class).copied().flatten().unwrap_or(first);
     let caches: [&Cache; SLOTS] = core::array::from_fn(cache);
+    for (class, cache) in caches.iter().enumerate() {
+        cache.publish(Slot::class(class));
+    }
     let classes = Classes {
         fast: if page_alloc::must_clear(Gfp::NOWAIT) {
             0
         } else {
             class::LARGEST
         },
-        locals: caches.map(Cache::local),
         caches,
     };
     // SAFETY: By the contract of this function.

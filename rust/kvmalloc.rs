@@ -17,26 +17,32 @@ use kernel::page::PAGE_SIZE;
 /// Allocates `size` bytes. Null if there is no memory.
 ///
 /// Context: As `gfp` allows; what may not sleep is contiguous.
-pub(crate) fn kvmalloc(size: usize, gfp: Gfp, caller: usize) -> *mut c_void {
+pub(crate) fn kvmalloc(size: usize, gfp: Gfp, nid: i32, caller: usize) -> *mut c_void {
     if size <= kmalloc::MAX {
         let quiet = if size > PAGE_SIZE {
             gfp.with(Gfp::NOWARN)
         } else {
             gfp
         };
-        let memory = kmalloc::kmalloc(size, quiet);
+        let memory = match nid {
+            NO_NODE => kmalloc::kmalloc(size, quiet),
+            nid => kmalloc::kmalloc_node(size, quiet, nid),
+        };
         if !memory.is_null() || size <= PAGE_SIZE {
             return memory;
         }
     }
     if gfp.may_sleep() {
-        vmap_alloc::vmalloc(size, gfp, NO_NODE, caller)
+        vmap_alloc::vmalloc(size, gfp, nid, caller)
     } else {
         null_mut()
     }
 }
 
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
+///
+/// Memory that is mapped and shrinks to a page or less becomes contiguous if it can. Alignment and
+/// node as for [`kmalloc::krealloc`]; what is mapped is aligned to a page.
 ///
 /// Context: As [`kvmalloc`].
 ///
@@ -46,29 +52,36 @@ pub(crate) fn kvmalloc(size: usize, gfp: Gfp, caller: usize) -> *mut c_void {
 pub(crate) unsafe fn kvrealloc(
     pointer: *const c_void,
     size: usize,
+    align: usize,
     gfp: Gfp,
+    nid: i32,
     caller: usize,
 ) -> *mut c_void {
-    if vmap_alloc::is_area(pointer) {
-        // SAFETY: By the contract of this function.
-        return unsafe { vmap_alloc::vrealloc(pointer, size, gfp, caller) };
-    }
-    if size <= kmalloc::MAX {
-        // SAFETY: By the contract of this function.
-        let memory = unsafe { kmalloc::krealloc(pointer, size, gfp.with(Gfp::NOWARN)) };
-        if !memory.is_null() {
-            return memory;
+    let had = if vmap_alloc::is_area(pointer) {
+        match vmap_alloc::requested(pointer) {
+            Some(had) if (1..=PAGE_SIZE).contains(&size) => had,
+            // SAFETY: By the contract of this function.
+            _ => return unsafe { vmap_alloc::vrealloc(pointer, size, gfp, nid, caller) },
         }
-    }
-    let other = kvmalloc(size, gfp, caller);
-    let old = kmalloc::ksize(pointer);
-    if !other.is_null() && old != 0 {
+    } else {
+        if size <= kmalloc::MAX {
+            let quiet = gfp.with(Gfp::NOWARN);
+            // SAFETY: By the contract of this function.
+            let memory = unsafe { kmalloc::krealloc(pointer, size, align, quiet, nid) };
+            if !memory.is_null() {
+                return memory;
+            }
+        }
+        kmalloc::ksize(pointer)
+    };
+    let other = kvmalloc(size, gfp, nid, caller);
+    if !other.is_null() && had != 0 {
         // SAFETY: Both have that many bytes and do not overlap.
         unsafe {
-            core::ptr::copy_nonoverlapping(pointer.cast::<u8>(), other.cast::<u8>(), old.min(size))
+            core::ptr::copy_nonoverlapping(pointer.cast::<u8>(), other.cast::<u8>(), had.min(size))
         };
         // SAFETY: By the contract of this function.
-        unsafe { kmalloc::kfree(pointer) };
+        unsafe { kvfree(pointer) };
     }
     other
 }

@@ -8,7 +8,9 @@ use crate::{
     device,
     grow,
     kmalloc,
+    owners,
     page_alloc,
+    pool::Watermark,
     upkeep,
     vmap_alloc,
     window, //
@@ -26,6 +28,7 @@ const MIB: u64 = 1 << 20;
 enum Step {
     Nothing,
     Window,
+    Owners,
     Pages,
     Classes,
     Areas,
@@ -38,7 +41,7 @@ impl Layers {
     /// Sets all layers up.
     ///
     /// Context: Process context, once. May sleep.
-    pub(crate) fn new(limit_mib: u64, reserve_kib: u64, init_on_alloc: i8) -> Result<Self> {
+    pub(crate) fn new(limit_mib: u64, reserve_kib: i64, init_on_alloc: i8) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
         let mut this = Self(Step::Nothing);
         let pages = |bytes: Option<u64>| {
@@ -56,12 +59,19 @@ impl Layers {
             1 => Some(true),
             _ => return Err(EINVAL),
         };
-        let reserve = pages(reserve_kib.checked_mul(KIB))?;
+        let watermark = match reserve_kib {
+            -1 => Watermark::Share,
+            // Negative numbers are no sizes.
+            kib => Watermark::Fixed(pages(u64::try_from(kib)?.checked_mul(KIB))?),
+        };
         // SAFETY: Called once, first.
         unsafe { window::init()? };
         this.0 = Step::Window;
         // SAFETY: Called once, after the layer below.
-        unsafe { page_alloc::init(reserve, clear)? };
+        unsafe { owners::init()? };
+        this.0 = Step::Owners;
+        // SAFETY: Called once, after the layer below.
+        unsafe { page_alloc::init(watermark, clear)? };
         this.0 = Step::Pages;
         grow::set_limit(limit);
         grow::prime();
@@ -75,7 +85,7 @@ impl Layers {
         this.0 = Step::Areas;
         // SAFETY: Called once, before the device is registered.
         unsafe { device::init() };
-        let (pool, reserve) = (grow::growth().pages, reserve);
+        let (pool, reserve) = (grow::growth().pages, grow::reserved());
         pr_info!(
             "loaded: pool of {} pages, at most {}, reserve {}\n",
             pool,
@@ -100,6 +110,7 @@ impl Drop for Layers {
             leaked += unsafe { vmap_alloc::teardown() };
         }
         if self.0 >= Step::Classes {
+            leaked += cache::end_released();
             // SAFETY: As above.
             leaked += unsafe { kmalloc::exit() };
         }
@@ -113,6 +124,10 @@ impl Drop for Layers {
             pr_info!("unloaded: all pages returned, at most {} were held\n", peak);
             // SAFETY: Empty, and nobody uses it any more.
             unsafe { page_alloc::exit() };
+        }
+        if self.0 >= Step::Owners {
+            // SAFETY: As above.
+            unsafe { owners::exit() };
         }
         // SAFETY: As above.
         unsafe { window::exit() };

@@ -2,8 +2,9 @@
 
 //! Magazines: arrays of free things that change hands as a whole.
 //!
-//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). Each entry carries a pointer to the
-//! state byte of what it names, so that handing it out and taking it back is one store each.
+//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). Beside the address of each thing lies
+//! a pointer to its state byte, so that handing it out and taking it back is one store each. All
+//! magazines have the same layout, whatever they hold: where the one lies says where the other does.
 
 use crate::{
     gfp::Gfp,
@@ -20,39 +21,162 @@ use core::{
     },
     mem::MaybeUninit,
     ptr::NonNull,
-    sync::atomic::AtomicU8, //
+    sync::atomic::{
+        AtomicU8,
+        Ordering::Relaxed, //
+    }, //
 };
+
+/// Where the memory of a free thing begins, in the kernel's linear mapping.
+pub(crate) type Address = NonNull<u8>;
+/// The state byte of a thing, in bookkeeping memory.
+pub(crate) type State = &'static AtomicU8;
 
 /// A free block or object.
 #[derive(Clone, Copy)]
-#[repr(C)]
 pub(crate) struct Entry {
-    /// Where its memory begins, in the kernel's linear mapping.
-    pub(crate) address: NonNull<u8>,
-    /// Its state byte, in bookkeeping memory.
-    pub(crate) state: &'static AtomicU8,
+    /// Where its memory begins.
+    pub(crate) address: Address,
+    /// Its state byte.
+    pub(crate) state: State,
 }
 
-// SAFETY: An entry is a right to use what it names; it may move between CPUs.
-unsafe impl Send for Entry {}
+/// Free blocks or objects at equal distances, as are their state bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    from: Entry,
+    address_step: usize,
+    state_step: usize,
+    count: usize,
+    /// What each state byte becomes when its entry is taken, if it is to change.
+    mark: Option<u8>,
+}
 
-/// Bytes of an entry.
-const STEP: u32 = 16;
-const _: () = assert!(core::mem::size_of::<Entry>() == STEP as usize);
+impl Run {
+    /// Returns the run of `count` entries that begins with `from`.
+    ///
+    /// # Safety
+    ///
+    /// There are so many, at these distances in bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn new(
+        from: Entry,
+        address_step: usize,
+        state_step: usize,
+        count: usize,
+    ) -> Self {
+        Self {
+            from,
+            address_step,
+            state_step,
+            count,
+            mark: None,
+        }
+    }
 
-/// The head of a magazine; its entries follow it in memory.
+    /// Returns the same entries, each of which gets a state when it is taken out of the run.
+    ///
+    /// Nobody else uses the entries until then.
+    #[inline(always)]
+    pub(crate) fn marked(self, state: u8) -> Self {
+        Self {
+            mark: Some(state),
+            ..self
+        }
+    }
+
+    /// Returns the first of the entries, at most `most`.
+    #[inline(always)]
+    pub(crate) fn first(self, most: usize) -> Self {
+        Self {
+            count: self.count.min(most),
+            ..self
+        }
+    }
+
+    /// Takes out the entries, one after the other.
+    #[inline(always)]
+    pub(crate) fn iter(self) -> impl Iterator<Item = Entry> {
+        let mut address = self.from.address.as_ptr();
+        let mut state: *const AtomicU8 = self.from.state;
+        (0..self.count).map(move |_| {
+            // SAFETY: By the contract of `new`.
+            let entry = unsafe {
+                Entry {
+                    address: NonNull::new_unchecked(address),
+                    state: &*state,
+                }
+            };
+            if let Some(mark) = self.mark {
+                // ORDERING: The entry is whose who takes it; who gets it from there sees this store
+                // with the rest of what is handed over.
+                entry.state.store(mark, Relaxed);
+            }
+            address = address.wrapping_add(self.address_step);
+            state = state.wrapping_add(self.state_step);
+            entry
+        })
+    }
+}
+
+/// Some free blocks or objects.
+#[derive(Clone, Copy)]
+pub(crate) struct Entries<'a> {
+    addresses: &'a [Address],
+    states: &'a [State],
+}
+
+impl<'a> Entries<'a> {
+    /// Returns the one entry that `address` and `state` are.
+    pub(crate) fn one(entry: &'a Entry) -> Self {
+        Self {
+            addresses: core::slice::from_ref(&entry.address),
+            states: core::slice::from_ref(&entry.state),
+        }
+    }
+
+    /// Iterates over the entries.
+    #[inline(always)]
+    pub(crate) fn iter(self) -> impl Iterator<Item = Entry> + 'a {
+        let pairs = self.addresses.iter().zip(self.states);
+        pairs.map(|(&address, &state)| Entry { address, state })
+    }
+
+    /// Returns the addresses and the states.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> (&'a [Address], &'a [State]) {
+        (self.addresses, self.states)
+    }
+
+    /// Returns the number of entries.
+    pub(crate) fn len(self) -> usize {
+        self.addresses.len()
+    }
+}
+
+/// Most entries of a magazine, which then fills 1 KiB.
+pub(crate) const ROUNDS: usize = 63;
+
+/// Bytes from the address of an entry to the pointer to its state.
+pub(crate) const TO_STATE: usize = ROUNDS * 8;
+
+/// A magazine.
 ///
 /// # Invariants
 ///
-/// The first `fill` bytes of the entries are initialised; `fill <= limit`, and both are multiples of
-/// [`STEP`].
+/// The first `fill` addresses and states are initialised, and `fill <= limit`; while a CPU has the
+/// magazine loaded, the CPU knows the fill instead.
 #[repr(C)]
 pub(crate) struct Magazine {
     fill: Cell<u32>,
     limit: u32,
     next: Cell<Option<NonNull<Magazine>>>,
-    entries: [UnsafeCell<MaybeUninit<Entry>>; 0],
+    addresses: UnsafeCell<[MaybeUninit<Address>; ROUNDS]>,
+    states: UnsafeCell<[MaybeUninit<State>; ROUNDS]>,
 }
+
+const _: () = assert!(core::mem::size_of::<Magazine>() == 1024);
+const _: () = assert!(core::mem::size_of::<Address>() == 8 && core::mem::size_of::<State>() == 8);
 
 /// A magazine that can neither give nor take: what a CPU has before its first real one.
 struct Dummy(Magazine);
@@ -60,18 +184,21 @@ struct Dummy(Magazine);
 // SAFETY: With a limit of 0, nothing in it is ever written.
 unsafe impl Sync for Dummy {}
 
-static DUMMY: Dummy = Dummy(Magazine {
-    fill: Cell::new(0),
-    limit: 0,
-    next: Cell::new(None),
-    entries: [],
-});
+static DUMMY: Dummy = Dummy(Magazine::with_limit(0));
+
+/// A place in a magazine, between two entries.
+pub(crate) type Place = *mut Address;
 
 impl Magazine {
-    fn layout(capacity: u32) -> Option<Layout> {
-        // CAST: Lossless.
-        let entries = Layout::array::<Entry>(capacity as usize).ok()?;
-        Some(Layout::new::<Self>().extend(entries).ok()?.0)
+    const fn with_limit(limit: u32) -> Self {
+        // INVARIANT: `fill` is 0.
+        Self {
+            fill: Cell::new(0),
+            limit,
+            next: Cell::new(None),
+            addresses: UnsafeCell::new([const { MaybeUninit::uninit() }; ROUNDS]),
+            states: UnsafeCell::new([const { MaybeUninit::uninit() }; ROUNDS]),
+        }
     }
 
     /// Returns the magazine without room.
@@ -79,19 +206,18 @@ impl Magazine {
         NonNull::from(&DUMMY.0)
     }
 
-    /// Allocates an empty magazine.
-    pub(crate) fn new(about: About, capacity: u32, gfp: Gfp) -> Option<NonNull<Self>> {
-        let memory = metadata::alloc(about, Self::layout(capacity)?, gfp)?.cast::<Self>();
-        // SAFETY: The memory is large enough, aligned to 8 bytes, and not shared yet.
-        // INVARIANT: `fill` is 0.
-        unsafe {
-            memory.write(Self {
-                fill: Cell::new(0),
-                limit: capacity.wrapping_mul(STEP),
-                next: Cell::new(None),
-                entries: [],
-            })
-        };
+    /// Returns whether this is the magazine without room.
+    pub(crate) fn is_dummy(&self) -> bool {
+        self.limit == 0
+    }
+
+    /// Allocates an empty magazine with room for `limit` entries, of at most [`ROUNDS`].
+    pub(crate) fn new(about: About, limit: u32, gfp: Gfp) -> Option<NonNull<Self>> {
+        let memory = metadata::alloc(about, Layout::new::<Self>(), gfp)?.cast::<Self>();
+        // CAST: A small constant.
+        let limit = limit.min(ROUNDS as u32);
+        // SAFETY: The memory is large enough, aligned to its size, and not shared yet.
+        unsafe { memory.write(Self::with_limit(limit)) };
         Some(memory)
     }
 
@@ -101,79 +227,110 @@ impl Magazine {
     ///
     /// Nobody uses the magazine any more, and it was made for the same subject.
     pub(crate) unsafe fn free(about: About, this: NonNull<Self>) {
-        // SAFETY: The magazine is alive until freed below.
-        let limit = unsafe { this.as_ref() }.limit;
-        if limit == 0 {
-            return;
-        }
-        if let Some(layout) = Self::layout(limit / STEP) {
+        if this != Self::dummy() {
             // SAFETY: Allocated by `new` with this layout.
-            unsafe { metadata::free(about, this.cast(), layout) };
+            unsafe { metadata::free(about, this.cast(), Layout::new::<Self>()) };
         }
     }
 
-    /// Returns the number of entries.
+    /// Returns where the first entry lies.
     #[inline(always)]
+    pub(crate) fn base(&self) -> Place {
+        self.addresses.get().cast()
+    }
+
+    /// Returns where the entry behind the last that there is room for would lie.
+    pub(crate) fn end(&self) -> Place {
+        self.base().wrapping_add(self.limit as usize)
+    }
+
+    /// Returns where the entry behind the last lies, while no CPU has the magazine loaded.
+    pub(crate) fn top(&self) -> Place {
+        self.base().wrapping_add(self.fill.get() as usize)
+    }
+
+    /// Says where the entry behind the last lies, when a CPU unloads the magazine.
+    pub(crate) fn set_top(&self, top: Place) {
+        // CAST: At most `limit`.
+        // INVARIANT: The CPU kept it so.
+        self.fill
+            .set((top.addr().wrapping_sub(self.base().addr()) / 8) as u32);
+    }
+
+    /// Returns the number of entries, while no CPU has the magazine loaded.
     pub(crate) fn count(&self) -> u32 {
-        self.fill.get() / STEP
+        self.fill.get()
     }
 
-    /// Returns how many entries there is room for.
-    #[inline(always)]
-    pub(crate) fn room(&self) -> u32 {
-        self.limit.wrapping_sub(self.fill.get()) / STEP
+    /// Returns whether there is room for another entry, while no CPU has the magazine loaded.
+    pub(crate) fn is_full(&self) -> bool {
+        self.fill.get() == self.limit
     }
 
-    /// Returns the entry that begins `offset` bytes behind the head.
-    #[inline(always)]
-    fn slot(&self, offset: u32) -> *mut Entry {
-        let entries = self.entries.as_ptr();
-        // SAFETY: Entries follow the head; callers stay below the limit.
-        unsafe { entries.byte_add(offset as usize).cast::<Entry>().cast_mut() }
-    }
-
-    /// Takes the entry that was put last.
-    #[inline(always)]
-    pub(crate) fn pop(&self) -> Option<Entry> {
-        let (fill, none) = self.fill.get().overflowing_sub(STEP);
-        if none {
-            return None;
-        }
-        self.fill.set(fill);
-        // SAFETY: By the type invariants, the entry below the old fill is initialised.
-        Some(unsafe { self.slot(fill).read() })
-    }
-
-    /// Puts an entry. Returns whether there was room.
-    #[inline(always)]
-    pub(crate) fn push(&self, entry: Entry) -> bool {
-        let fill = self.fill.get();
-        if fill == self.limit {
-            return false;
-        }
-        // SAFETY: The slot is below the limit, and `&self` on a CPU-owned or locked magazine is its
-        // only user.
-        unsafe { self.slot(fill).write(entry) };
-        // INVARIANT: The entry was written above.
-        self.fill.set(fill.wrapping_add(STEP));
-        true
-    }
-
-    /// Empties the magazine, passing its entries on as a slice.
-    pub(crate) fn empty(&self, take: impl FnOnce(&[Entry])) {
-        let count = self.fill.replace(0) / STEP;
+    /// Empties the magazine, passing its entries on.
+    ///
+    /// Nobody else uses the magazine, and no CPU has it loaded.
+    pub(crate) fn empty(&self, take: impl FnOnce(Entries<'_>)) {
+        let count = self.fill.replace(0) as usize;
         if count != 0 {
-            // SAFETY: By the type invariants these entries are initialised; nobody else uses the
-            // magazine until `take` returns.
-            take(unsafe { core::slice::from_raw_parts(self.slot(0), count as usize) });
+            // SAFETY: By the type invariants these are initialised; nobody else uses the magazine
+            // until `take` returns.
+            take(unsafe { entries(self.base(), count) });
         }
     }
+}
+
+/// Returns `count` entries from a place on.
+///
+/// # Safety
+///
+/// They are entries of one magazine, initialised, and nobody changes them as long as the result lives.
+#[inline(always)]
+pub(crate) unsafe fn entries<'a>(from: Place, count: usize) -> Entries<'a> {
+    // SAFETY: By the contract of this function.
+    let addresses = unsafe { core::slice::from_raw_parts(from, count) };
+    let states = from.wrapping_byte_add(TO_STATE).cast::<State>();
+    // SAFETY: As above; the states lie behind the addresses.
+    let states = unsafe { core::slice::from_raw_parts(states, count) };
+    Entries { addresses, states }
+}
+
+/// Reads the entry at a place.
+///
+/// # Safety
+///
+/// There is one.
+#[inline(always)]
+pub(crate) unsafe fn read(at: Place) -> Entry {
+    // SAFETY: By the contract of this function.
+    let address = unsafe { at.read() };
+    // SAFETY: As above; the state lies behind the address.
+    let state = unsafe { at.wrapping_byte_add(TO_STATE).cast::<State>().read() };
+    Entry { address, state }
+}
+
+/// Writes an entry to a place.
+///
+/// # Safety
+///
+/// The place is one of a magazine, and nobody else uses that.
+#[inline(always)]
+pub(crate) unsafe fn write(at: Place, entry: Entry) {
+    // SAFETY: By the contract of this function.
+    unsafe { at.write(entry.address) };
+    // SAFETY: As above.
+    unsafe {
+        at.wrapping_byte_add(TO_STATE)
+            .cast::<State>()
+            .write(entry.state)
+    };
 }
 
 /// A few entries on the stack.
 pub(crate) struct Batch<const N: usize> {
     length: usize,
-    entries: [MaybeUninit<Entry>; N],
+    addresses: [MaybeUninit<Address>; N],
+    states: [MaybeUninit<State>; N],
 }
 
 impl<const N: usize> Batch<N> {
@@ -182,23 +339,35 @@ impl<const N: usize> Batch<N> {
     pub(crate) fn new() -> Self {
         Self {
             length: 0,
-            entries: [const { MaybeUninit::uninit() }; N],
+            addresses: [const { MaybeUninit::uninit() }; N],
+            states: [const { MaybeUninit::uninit() }; N],
         }
     }
 
-    /// Puts an entry. One too many is lost.
+    /// Puts an entry. Returns whether there was room.
     #[inline(always)]
-    pub(crate) fn push(&mut self, entry: Entry) {
-        if let Some(slot) = self.entries.get_mut(self.length) {
-            slot.write(entry);
-            self.length += 1;
-        }
+    pub(crate) fn push(&mut self, entry: Entry) -> bool {
+        let (Some(address), Some(state)) = (
+            self.addresses.get_mut(self.length),
+            self.states.get_mut(self.length),
+        ) else {
+            return false;
+        };
+        address.write(entry.address);
+        state.write(entry.state);
+        self.length += 1;
+        true
     }
 
     /// Returns the entries.
-    pub(crate) fn as_slice(&self) -> &[Entry] {
-        // SAFETY: `push` initialised the first `length` entries.
-        unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.length) }
+    pub(crate) fn entries(&self) -> Entries<'_> {
+        // SAFETY: `push` initialised the first `length` of them.
+        let addresses =
+            unsafe { core::slice::from_raw_parts(self.addresses.as_ptr().cast(), self.length) };
+        // SAFETY: As above.
+        let states =
+            unsafe { core::slice::from_raw_parts(self.states.as_ptr().cast(), self.length) };
+        Entries { addresses, states }
     }
 }
 

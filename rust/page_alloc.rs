@@ -16,17 +16,21 @@ use crate::{
     front::{
         Backing,
         Front,
-        Local, //
+        Slot, //
     },
     gfp::Gfp,
     global::Global,
     grow,
     lock::{
         Class,
-        Guard,
         RawLock, //
     },
-    magazine::Entry,
+    magazine::{
+        Entries,
+        Entry,
+        Run,
+        ROUNDS as MOST, //
+    },
     metadata::About,
     pool::{
         Order,
@@ -35,15 +39,18 @@ use crate::{
         NR_ORDERS, //
     },
     report::BadFree,
+    state,
     window::{
         self,
         cached,
         held,
+        Locals,
         Pfn,
         Window,
         ABSENT,
         FREE, //
-    }, //
+    },
+    words, //
 };
 use core::{
     ptr::NonNull,
@@ -70,7 +77,7 @@ pub(crate) use bulk::{
 pub(crate) const NO_NODE: i32 = bindings::NUMA_NO_NODE;
 
 /// Entries of a magazine, by order: about 256 KiB, at least one block.
-const ROUNDS: [u32; NR_ORDERS] = [64, 32, 16, 8, 4, 2, 2, 1, 1, 1, 1];
+const ROUNDS: [u32; NR_ORDERS] = [MOST as u32, 32, 16, 8, 4, 2, 2, 1, 1, 1, 1];
 /// Full magazines in a depot, by order.
 const DEPOT: [u32; NR_ORDERS] = [4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 0];
 
@@ -89,7 +96,8 @@ pub(crate) struct Pool {
     /// For each node, the nearest node with memory.
     nearest: KVec<u32>,
     fronts: KVec<Front>,
-    locals: [Local; NR_ORDERS],
+    /// For each node, the fast paths of all orders.
+    locals: KVec<KBox<Locals>>,
     /// Orders below this one are served by the fast path: none, if all memory is cleared.
     fast: u32,
     watermark: Watermark,
@@ -128,7 +136,12 @@ impl Pool {
         unsafe { self.fronts.get(order.index()).unwrap_unchecked() }
     }
 
-    /// Returns the pages of each node that only atomic callers get.
+    /// Returns the fast paths of a node.
+    pub(crate) fn locals(&self, node: usize) -> Option<&Locals> {
+        Some(self.locals.get(node)?)
+    }
+
+    /// Returns which pages of each node only atomic callers get.
     pub(crate) fn watermark(&self) -> Watermark {
         self.watermark
     }
@@ -158,12 +171,12 @@ pub(crate) fn must_clear_on_free() -> bool {
 ///
 /// # Safety
 ///
-/// `address` is valid for writes of `bytes` bytes.
+/// `address` is valid for writes of `bytes` bytes, which are whole words.
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn clear(address: NonNull<u8>, bytes: usize) {
     // SAFETY: By the contract of this function.
-    unsafe { address.as_ptr().write_bytes(0, bytes) };
+    unsafe { words::clear(address.cast(), bytes / 8) };
 }
 
 /// Returns how many requests for blocks have failed.
@@ -172,76 +185,102 @@ pub(crate) fn failed() -> u64 {
     FAILED.load(Relaxed)
 }
 
+/// A fill takes at most one part of so many of what a zone has.
+const SHARE: usize = 4;
+
 /// The backing store of the front of one order: the zones.
 pub(crate) struct Blocks(pub(crate) Order);
 
 impl Backing for Blocks {
-    fn refill(&self, node: usize, gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
+    fn refill(&self, node: usize, gfp: Gfp, want: u32, mut give: impl FnMut(Run)) -> u32 {
         let pool = pool();
         let Some(zone) = pool.zone(node) else {
             return 0;
         };
         let mut zone = zone.lock();
-        let free = pool.watermark.available(zone.nr_free(), gfp.urgency());
-        let max = (free >> self.0.get()).min(want as usize);
+        let (present, free) = (zone.nr_present(), zone.nr_free());
+        let free = pool.watermark.available(present, free, gfp.urgency());
+        // Of what little is left, a CPU takes a part, and does not make others grow the pool.
+        let blocks = free >> self.0.get();
+        let max = blocks.div_ceil(SHARE).min(want as usize);
         let state = cached(self.0);
-        let taken = zone.take(self.0, max, |taken| {
-            if let Some(entry) = entry(taken.chunk.window(), taken.frame) {
-                // ORDERING: The block is ours alone; whoever gets it from us sees this store with
-                // the rest of what we hand over.
-                entry.state.store(state, Relaxed);
-                give(entry);
+        let taken = zone.take_runs(self.0, max, |first, count| {
+            if let Some(run) = run(first.chunk.window(), first.frame, self.0, count) {
+                give(run.marked(state));
             }
         });
         // CAST: At most `want`.
         taken as u32
     }
 
-    fn drain(&self, entries: &[Entry]) {
-        // Most blocks are pages, and for them much of what `put_back` does falls away.
+    fn drain(&self, node: usize, entries: Entries<'_>) {
         if self.0 == Order::ZERO {
-            put_back(entries, Order::ZERO);
+            put_pages_back(node, entries);
         } else {
-            put_back(entries, self.0);
+            put_back(node, entries, self.0);
         }
     }
 }
 
-/// Puts blocks back into their zones.
-#[inline(always)]
-fn put_back(entries: &[Entry], order: Order) {
-    let mut zone: Option<(u32, Guard<'_, KernelZone>)> = None;
-    for entry in entries {
+/// Puts blocks of a node back into its zone.
+fn put_back(node: usize, entries: Entries<'_>, order: Order) {
+    let Some(zone) = pool().zone(node) else {
+        return;
+    };
+    let mut zone = zone.lock();
+    for entry in entries.iter() {
         let Some((window, frame)) = window::at(entry.address.addr().get()) else {
             continue;
         };
-        let (node, Some(chunk)) = (window.node(), window.chunk()) else {
+        let Some(chunk) = window.chunk() else {
             continue;
         };
-        if zone.as_ref().is_none_or(|(held, _)| *held != node) {
-            // The lock of one zone is let go before that of another is taken.
-            drop(zone.take());
-            zone = pool().zone(node as usize).map(|zone| (node, zone.lock()));
-        }
-        if let Some((_, zone)) = &mut zone {
-            // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
-            entry.state.store(FREE, Relaxed);
-            zone.put(ChunkId::new(chunk), frame, order);
-        }
-    }
-    if let Some((_, mut zone)) = zone {
-        zone.settle();
+        // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
+        entry.state.store(FREE, Relaxed);
+        zone.put(ChunkId::new(chunk), frame, order);
     }
 }
 
-/// Returns the entry of a page.
+/// Puts pages of a node back into its zone.
+fn put_pages_back(node: usize, entries: Entries<'_>) {
+    /// Pages that one word of a chunk's bitmap stands for.
+    const WORD: usize = 64;
+    let Some(zone) = pool().zone(node) else {
+        return;
+    };
+    let mut zone = zone.lock();
+    let mut pages = entries.iter().map(|entry| {
+        // ORDERING: Under the zone's lock, like every other change from or to `FREE`.
+        entry.state.store(FREE, Relaxed);
+        Pfn::of_address(entry.address.addr().get())
+    });
+    let mut next = pages.next();
+    while let Some(page) = next {
+        let (word, mut bits, mut count) = (page.0 / WORD, 1u64 << (page.0 % WORD), 1);
+        loop {
+            next = pages.next();
+            match next {
+                Some(page) if page.0 / WORD == word => bits |= 1 << (page.0 % WORD),
+                _ => break,
+            }
+            count += 1;
+        }
+        if let Some(chunk) = window::window(page.window()).and_then(Window::chunk) {
+            zone.put_bits(ChunkId::new(chunk), page.frame() / WORD, bits, count);
+        }
+    }
+}
+
+/// Returns the run of `count` blocks of an order that begins at a page.
 #[inline(always)]
-fn entry(index: usize, frame: usize) -> Option<Entry> {
+fn run(index: usize, frame: usize, order: Order, count: usize) -> Option<Run> {
     let address = Pfn(index * crate::pool::FRAMES + frame).address();
-    Some(Entry {
+    let first = Entry {
         address: NonNull::new(address)?,
         state: window::window(index)?.state(frame),
-    })
+    };
+    // SAFETY: The zone gave so many blocks of one chunk.
+    Some(unsafe { Run::new(first, PAGE_SIZE << order.get(), order.pages(), count) })
 }
 
 /// Allocates a block by the fast path, if it suffices, and returns its address.
@@ -253,8 +292,8 @@ pub(crate) fn alloc_fast(kind: Kind, gfp: Gfp, order: u32) -> Option<NonNull<u8>
     }
     // SAFETY: `fast` is at most this.
     unsafe { core::hint::assert_unchecked((order as usize) < NR_ORDERS) };
-    // SAFETY: The front lives as long as the pool.
-    let entry = unsafe { pool.locals[order as usize].pop() }?;
+    // SAFETY: Published by `init`; the front lives as long as the pool.
+    let entry = unsafe { Slot::order(order as usize).here().pop() }?;
     // ORDERING: The block is ours alone. CAST: Below 16.
     entry.state.store(kind as u8 | order as u8, Relaxed);
     Some(entry.address)
@@ -275,7 +314,10 @@ pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonN
 #[inline(always)]
 pub(crate) fn alloc_unclear(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
     let front = pool().front(order);
-    let fast = if nid == NO_NODE { front.pop() } else { None };
+    let fast = match pool().nearest(nid) {
+        None => front.pop(),
+        Some(node) => front.pop_node(node),
+    };
     let entry = match fast {
         Some(entry) => entry,
         None => alloc_slow(front, gfp, order, nid)?,
@@ -289,11 +331,7 @@ pub(crate) fn alloc_unclear(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Opt
 #[inline(never)]
 fn alloc_slow(front: &Front, gfp: Gfp, order: Order, nid: i32) -> Option<Entry> {
     let blocks = Blocks(order);
-    let pop = |node: Option<usize>| match node {
-        Some(node) => front.pop_node(&blocks, node, gfp),
-        None => front.pop_slow(&blocks, gfp),
-    };
-    let found = with_growth(gfp, order, nid, pop);
+    let found = with_growth(gfp, order, nid, |node| front.pop_slow(&blocks, node, gfp));
     if found.is_none() {
         // ORDERING: Statistics.
         FAILED.fetch_add(1, Relaxed);
@@ -318,6 +356,11 @@ fn with_growth<R>(
     // SAFETY: A hint: the task may be on another node by now.
     let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
     let first = node.unwrap_or_else(here);
+    if grow::gather(first, order) {
+        if let Some(found) = take(node) {
+            return Some(found);
+        }
+    }
     // Several tasks may wait for the same chunk: whoever is late grows again, a few times.
     for _ in 0..4 {
         if !grow::grow(first, order, gfp) {
@@ -376,17 +419,15 @@ pub(crate) unsafe fn free_in(
     order: Order,
 ) -> Result<(), BadFree> {
     let state = window.state(frame);
-    // ORDERING: A block that the caller owns is changed by nobody else. For one that it does not
-    // own, any value leads to a report, or to the same double free a moment earlier.
-    let found = state.load(Relaxed);
-    if found != held(kind, order) {
-        return Err(wrong_state(found));
+    if !state::change(state, held(kind, order), cached(order)) {
+        // ORDERING: For a report.
+        return Err(wrong_state(state.load(Relaxed)));
     }
-    // ORDERING: As above.
-    state.store(cached(order), Relaxed);
     let entry = Entry { address, state };
+    // SAFETY: The state says that the block had been handed out.
+    let local = unsafe { window.local(order) };
     // SAFETY: The front lives as long as the pool.
-    if !unsafe { pool().locals[order.index() % NR_ORDERS].push(entry, window.route()) } {
+    if !unsafe { local.push(entry) } {
         free_slow(entry, order, window.node());
     }
     Ok(())
@@ -400,6 +441,8 @@ fn free_slow(entry: Entry, order: Order, node: u32) {
         // SAFETY: The block has this many bytes, and its owner has given it up.
         unsafe { clear(entry.address, PAGE_SIZE << order.get()) };
     }
+    // CAST: Lossless.
+    let node = node as usize;
     pool().front(order).push_slow(&Blocks(order), entry, node);
 }
 
@@ -424,14 +467,14 @@ fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
     Ok(unsafe { zone.assume_init() })
 }
 
-/// Sets up an empty pool that keeps `reserve` pages of each node for atomic callers.
+/// Sets up an empty pool that keeps pages of each node for atomic callers as `watermark` says.
 ///
 /// Whether memory is cleared when it is allocated: `clear`, or the kernel's choice.
 ///
 /// # Safety
 ///
 /// Called once, after [`window::init`] and before anything else of this module.
-pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
+pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     // SAFETY: Set at boot.
     let nodes = unsafe { bindings::nr_node_ids };
     // CAST: Node numbers are small.
@@ -451,18 +494,26 @@ pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
             .min_by_key(|&to| distance(nid, to));
         nearest.push(near.unwrap_or(nid), GFP_KERNEL)?;
     }
-    let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
-    for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
-        fronts.push(Front::new(About::Pool, rounds, limit)?, GFP_KERNEL)?;
-    }
-    let first = fronts.first().ok_or(EINVAL)?;
-    let locals = core::array::from_fn(|order| fronts.get(order).unwrap_or(first).local());
     // ORDERING: Nobody reads yet.
     // SAFETY: Looks at a static key.
     let kernel_clears = unsafe { bindings::quarry_helper_init_on_alloc() };
     CLEAR_ON_ALLOC.store(clear.unwrap_or(kernel_clears), Relaxed);
     // SAFETY: As above.
     CLEAR_ON_FREE.store(unsafe { bindings::quarry_helper_init_on_free() }, Relaxed);
+    let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
+    for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
+        let front = Front::new(About::Pool, rounds, limit, must_clear_on_free())?;
+        front.publish(Slot::order(fronts.len()));
+        fronts.push(front, GFP_KERNEL)?;
+    }
+    let mut locals = KVec::with_capacity(nodes as usize, GFP_KERNEL)?;
+    for node in 0..nodes as usize {
+        let first = fronts.first().and_then(|front| front.local(node));
+        let first = first.ok_or(EINVAL)?;
+        let local = |order: usize| fronts.get(order).and_then(|front| front.local(node));
+        let of_node: Locals = core::array::from_fn(|order| local(order).unwrap_or(first));
+        locals.push(KBox::new(of_node, GFP_KERNEL)?, GFP_KERNEL)?;
+    }
     let pool = Pool {
         zones,
         nearest,
@@ -474,7 +525,7 @@ pub(crate) unsafe fn init(reserve: usize, clear: Option<bool>) -> Result {
         } else {
             NR_ORDERS as u32
         },
-        watermark: Watermark::new(reserve),
+        watermark,
     };
     // SAFETY: By the contract of this function.
     unsafe { POOL.set(pool) };

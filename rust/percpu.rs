@@ -99,6 +99,15 @@ impl<T> PerCpu<T> {
         unsafe { self.handle().this(cpu) }
     }
 
+    /// Returns a copy of this CPU's value, or of another's if the task moves on meanwhile.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> T
+    where
+        T: Copy,
+    {
+        imp::read(self.pointer)
+    }
+
     /// Returns a copy of the pointer, for where a level of indirection is to be saved.
     pub(crate) fn handle(&self) -> Handle<T> {
         Handle(self.pointer)
@@ -127,6 +136,16 @@ unsafe impl<T: Send + Sync> Send for Handle<T> {}
 unsafe impl<T: Send + Sync> Sync for Handle<T> {}
 
 impl<T> Handle<T> {
+    /// Returns the handle with this per-CPU pointer.
+    ///
+    /// # Safety
+    ///
+    /// It is from [`Handle::as_ptr`].
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(pointer: NonNull<T>) -> Self {
+        Self(pointer)
+    }
+
     /// Returns the value of this CPU.
     ///
     /// # Safety
@@ -135,7 +154,23 @@ impl<T> Handle<T> {
     #[inline(always)]
     pub(crate) unsafe fn this<'a>(self, _cpu: &'a PinnedCpu) -> &'a T {
         // SAFETY: By the contract of this function, and the type invariants of `PerCpu`.
-        unsafe { &*this_cpu(self.0.as_ptr()) }
+        unsafe { &*self.here() }
+    }
+
+    /// Returns where this CPU's value lies. It is that of another CPU's if the task moves on.
+    ///
+    /// # Safety
+    ///
+    /// The [`PerCpu`] is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn here(self) -> *mut T {
+        imp::this_cpu(self.0.as_ptr())
+    }
+
+    /// Returns the per-CPU pointer itself.
+    #[inline(always)]
+    pub(crate) fn as_ptr(self) -> *mut T {
+        self.0.as_ptr()
     }
 }
 
@@ -150,26 +185,69 @@ impl<T> Drop for PerCpu<T> {
     }
 }
 
-/// Returns where this CPU's value of a per-CPU pointer lies.
 #[cfg(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT)))]
-#[inline(always)]
-fn this_cpu<T>(mut pointer: *mut T) -> *mut T {
-    // SAFETY: Reads this CPU's offset, as `this_cpu_ptr()` does. The caller is pinned.
-    unsafe {
-        core::arch::asm!(
-            "add {pointer}, qword ptr gs:[rip + {offset}]",
-            pointer = inout(reg) pointer,
-            offset = sym bindings::this_cpu_off,
-            options(nostack, readonly, pure),
-        );
+mod imp {
+    use super::bindings;
+    use core::{
+        arch::asm,
+        mem::{
+            size_of,
+            transmute_copy, //
+        },
+        ptr::NonNull, //
+    };
+
+    /// Returns where this CPU's value of a per-CPU pointer lies.
+    #[inline(always)]
+    pub(super) fn this_cpu<T>(mut pointer: *mut T) -> *mut T {
+        // SAFETY: Reads this CPU's offset, as `this_cpu_ptr()` does.
+        unsafe {
+            asm!(
+                "add {pointer}, qword ptr gs:[rip + {offset}]",
+                pointer = inout(reg) pointer,
+                offset = sym bindings::this_cpu_off,
+                options(nostack, readonly, pure),
+            );
+        }
+        pointer
     }
-    pointer
+
+    /// Returns this CPU's value, which has the size of a word.
+    #[inline(always)]
+    pub(super) fn read<T: Copy>(pointer: NonNull<T>) -> T {
+        const { assert!(size_of::<T>() == size_of::<u64>()) };
+        let value: u64;
+        // SAFETY: Reads this CPU's value, as `raw_cpu_read()` does.
+        unsafe {
+            asm!(
+                "mov {value}, qword ptr gs:[{pointer}]",
+                pointer = in(reg) pointer.as_ptr(),
+                value = lateout(reg) value,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+        // SAFETY: The bytes of a `T`.
+        unsafe { transmute_copy(&value) }
+    }
 }
 
-/// Returns where this CPU's value of a per-CPU pointer lies.
 #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT))))]
-#[inline(always)]
-fn this_cpu<T>(pointer: *mut T) -> *mut T {
-    // SAFETY: The caller is pinned and the pointer is a per-CPU pointer.
-    unsafe { bindings::quarry_helper_this_cpu(pointer.cast()).cast() }
+mod imp {
+    use super::bindings;
+    use core::ptr::NonNull;
+
+    /// Returns where this CPU's value of a per-CPU pointer lies.
+    #[inline(always)]
+    pub(super) fn this_cpu<T>(pointer: *mut T) -> *mut T {
+        // SAFETY: A per-CPU pointer.
+        unsafe { bindings::quarry_helper_this_cpu(pointer.cast()).cast() }
+    }
+
+    /// Returns this CPU's value.
+    #[inline(always)]
+    pub(super) fn read<T: Copy>(pointer: NonNull<T>) -> T {
+        let _pinned = crate::preempt::pin();
+        // SAFETY: The value of this CPU is initialised, by the invariants of `PerCpu`.
+        unsafe { *this_cpu(pointer.as_ptr()) }
+    }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Root of the host crate that tests the policy code; not part of the module.
+//! The policy code as the host's crates include it, `tools/policy` and `tools/bench-host`; not part of
+//! the module.
 //!
-//! The files are the module's own: what they import from `crate` has the same names here.
+//! The files are the module's own: what they import from `crate` has the same names there.
 
 #![allow(dead_code, unused_imports)]
 
@@ -12,7 +13,3 @@ pub(crate) mod class;
 pub(crate) mod pool;
 pub(crate) mod slab;
 pub(crate) mod vmalloc;
-
-#[cfg(test)]
-#[path = "../tools/policy/properties/all.rs"]
-mod properties;

@@ -9,7 +9,9 @@
 #![deny(unsafe_code)]
 
 mod chunk;
+mod growth;
 mod order;
+mod runs;
 mod watermark;
 mod word;
 mod zone;
@@ -19,6 +21,10 @@ pub(crate) use chunk::{
     Violation,
     FRAMES, //
 };
+pub(crate) use growth::{
+    step,
+    suffices, //
+};
 pub(crate) use order::{
     Order,
     NR_ORDERS, //
@@ -27,4 +33,7 @@ pub(crate) use watermark::{
     Urgency,
     Watermark, //
 };
-pub(crate) use zone::Zone;
+pub(crate) use zone::{
+    Removed,
+    Zone, //
+};

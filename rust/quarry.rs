@@ -27,12 +27,14 @@ mod layers;
 mod lock;
 mod magazine;
 mod metadata;
+mod owners;
 mod page_alloc;
 mod percpu;
 mod pool;
 mod preempt;
 mod report;
 mod slab;
+mod state;
 mod stats;
 mod upkeep;
 mod validate;
@@ -41,6 +43,7 @@ mod vmap;
 mod vmap_alloc;
 mod vmap_check;
 mod window;
+mod words;
 
 use kernel::{
     miscdevice::{
@@ -61,9 +64,9 @@ module! {
             default: 0,
             description: "Most memory that the pool may take, in MiB; 0 for 3/4 of the machine's",
         },
-        reserve_kib: u64 {
-            default: 512,
-            description: "Memory of each node that only atomic callers get, in KiB",
+        reserve_kib: i64 {
+            default: -1,
+            description: "Memory of each node that only atomic callers get, in KiB; -1 for 1/64 of the pool, 64 to 512",
         },
         init_on_alloc: i8 {
             default: -1,

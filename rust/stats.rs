@@ -16,6 +16,7 @@ use crate::{
     chunk::ChunkId,
     grow,
     metadata,
+    owners,
     page_alloc::{
         self,
         pool, //
@@ -88,7 +89,7 @@ pub(crate) fn cached_pages() -> usize {
 
 /// Returns the bytes of bookkeeping of pool and slabs.
 pub(crate) fn metadata_bytes() -> usize {
-    metadata::bytes() + window::table_bytes()
+    metadata::bytes() + window::table_bytes() + owners::table_bytes()
 }
 
 /// Fills in everything but what clients have.
@@ -134,7 +135,7 @@ pub(crate) fn collect(out: &mut bindings::quarry_stats) {
     out.returned = growth.returned;
     out.grow_failed = growth.refused;
     out.metadata_bytes = metadata_bytes() as u64;
-    out.watermark_pages = pool().watermark().pages() as u64;
+    out.watermark_pages = grow::reserved() as u64;
     out.limit_pages = growth.limit as u64;
     out.page_failed = page_alloc::failed();
     out.area_allocs = areas.sums.allocs;

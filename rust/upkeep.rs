@@ -30,7 +30,7 @@ use kernel::{
 /// Context: Process context. May sleep.
 pub(crate) fn shrink() -> usize {
     empty_all();
-    grow::shrink(pool().watermark().pages())
+    grow::shrink(grow::Keep::Reserve)
 }
 
 /// Moves everything that is free into chunks.
@@ -46,7 +46,7 @@ fn empty_all() {
 /// Context: Process context. May sleep.
 pub(crate) fn return_pages() -> usize {
     grow::relieve(Gfp::KERNEL);
-    grow::shrink(0);
+    grow::shrink(grow::Keep::Nothing);
     grow::growth().pages
 }
 
@@ -63,6 +63,7 @@ fn tick() {
     cache::tick();
     // SAFETY: The function may run in interrupt context; this is process context.
     unsafe { bindings::quarry_helper_on_each_cpu(Some(flush_idle), core::ptr::null_mut()) };
+    grow::trim_depots();
     grow::decay();
 }
 
@@ -139,8 +140,8 @@ unsafe extern "C" fn count(
     _shrinker: *mut bindings::shrinker,
     _control: *mut bindings::shrink_control,
 ) -> usize {
-    let free: usize = (0..pool().zones().len()).map(grow::nr_free).sum();
-    free.saturating_sub(pool().watermark().pages()) + vmap_alloc::kept_pages()
+    let free: usize = (0..pool().zones().len()).map(grow::nr_surplus).sum();
+    free + vmap_alloc::kept_pages()
 }
 
 /// # Safety
@@ -153,7 +154,6 @@ unsafe extern "C" fn scan(
 ) -> usize {
     // SAFETY: The kernel gives a valid control.
     let wanted = unsafe { (*control).nr_to_scan };
-    let reserve = pool().watermark().pages();
     // Unmapping takes locks of the kernel's that reclaim may hold: kept areas are left to `tick`
     // where reclaim says that it must not wait.
     // SAFETY: As above.
@@ -166,7 +166,7 @@ unsafe extern "C" fn scan(
     let mut freed = 0;
     for node in 0..pool().zones().len() {
         while freed < wanted {
-            let Some(pages) = grow::shrink_one(node, reserve) else {
+            let Some(pages) = grow::shrink_one(node, grow::Keep::Reserve) else {
                 break;
             };
             freed += pages;

@@ -14,6 +14,7 @@ pub(crate) use look::{
     for_each,
     is_area,
     page_of,
+    requested,
     vmalloc_to_page,
     AreaInfo, //
 };
@@ -196,7 +197,8 @@ pub(crate) unsafe fn vfree(ptr: *const c_void) {
     }
 }
 
-/// Changes the size of an area. Null if that failed; `ptr` is then as it was. Size 0 frees.
+/// Changes the size of an area. Null if that failed; `ptr` is then as it was. Size 0 frees. What is
+/// added lies on `nid` or the nearest node.
 ///
 /// Context: Process context. May sleep.
 ///
@@ -207,6 +209,7 @@ pub(crate) unsafe fn vrealloc(
     ptr: *const c_void,
     size: usize,
     gfp: Gfp,
+    nid: i32,
     caller: usize,
 ) -> *mut c_void {
     if size == 0 {
@@ -215,7 +218,7 @@ pub(crate) unsafe fn vrealloc(
         return null_mut();
     }
     if ptr.is_null() {
-        return vmalloc(size, gfp, bindings::NUMA_NO_NODE, caller);
+        return vmalloc(size, gfp, nid, caller);
     }
     let layer = layer();
     let limit = usize::MAX >> bindings::PAGE_SHIFT;
@@ -223,7 +226,7 @@ pub(crate) unsafe fn vrealloc(
         return null_mut();
     };
     match layer.claim(ptr, State::Moving) {
-        Ok(old) => layer.resize(old, size, want, gfp),
+        Ok(old) => layer.resize(old, size, want, gfp, nid),
         Err(refusal) => {
             layer.refuse("quarry_vrealloc", ptr, refusal);
             null_mut()

@@ -3,9 +3,9 @@
 //! From an address to what quarry knows of it, in constant time.
 //!
 //! Physical memory is seen as windows of 1024 page frames, aligned to their size; a chunk lies in
-//! one window. A table over all windows of the machine leads to a byte of state for each page and,
-//! where slabs are, to a pointer for each page to its slab. Windows without a chunk share a page of
-//! zeroes, so that looking up any address needs a bounds check and no other.
+//! one window. A table over all windows of the machine leads to a byte of state for each page. Windows
+//! without a chunk share a page of zeroes, so that looking up any address needs a bounds check and no
+//! other. Which slab a page is part of is in [`crate::owners`].
 //!
 //! # Laws
 //!
@@ -18,7 +18,7 @@
 use crate::{
     bindings,
     chunk::KernelChunk,
-    front::NO_ROUTE,
+    front::Local,
     gfp::Gfp,
     global::Global,
     lock::{
@@ -29,10 +29,10 @@ use crate::{
         self,
         About, //
     },
-    page_alloc::must_clear_on_free,
     pool::{
         Order,
-        FRAMES, //
+        FRAMES,
+        NR_ORDERS, //
     }, //
 };
 use core::{
@@ -53,7 +53,6 @@ use core::{
     }, //
 };
 use kernel::{
-    alloc::AllocError,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -96,33 +95,21 @@ pub(crate) const fn cached(order: Order) -> u8 {
     CACHED | order.get() as u8
 }
 
-/// Returns the pointer to [`NOBODY`].
-pub(crate) const fn nobody() -> *mut Owner {
-    core::ptr::from_ref(&NOBODY).cast_mut()
-}
-
 type States = [AtomicU8; FRAMES];
-type Owners = [AtomicPtr<Owner>; FRAMES];
 
-/// What owns a page: something of the layer above that begins like this.
-#[repr(C, align(64))]
-pub(crate) struct Owner([u64; 8]);
-
-/// The owner of pages that have none: zeroes, which a fast path can read like any other owner.
-pub(crate) static NOBODY: Owner = Owner([0; 8]);
+/// The fast paths of a node, by order.
+pub(crate) type Locals = [Local; NR_ORDERS];
 
 /// One window.
 #[repr(C)]
 pub(crate) struct Window {
-    owners: AtomicPtr<Owners>,
     states: AtomicPtr<States>,
     chunk: AtomicPtr<KernelChunk>,
+    /// The fast paths of the node, one for each order.
+    locals: AtomicPtr<Local>,
     node: AtomicU32,
-    route: AtomicU32,
 }
 
-/// All windows without slabs point here: no page has an owner.
-static NO_OWNERS: Owners = [const { AtomicPtr::new(nobody()) }; FRAMES];
 /// All windows without a chunk point here: every page is absent.
 static NO_STATES: States = [const { AtomicU8::new(ABSENT) }; FRAMES];
 
@@ -232,17 +219,6 @@ impl Window {
         &states[frame % FRAMES]
     }
 
-    /// Returns what owns a page: the slab that it is part of, or [`nobody`].
-    #[inline(always)]
-    pub(crate) fn owner(&self, frame: usize) -> *mut Owner {
-        // ORDERING: Acquire pairs with the Release in `ensure_owners`: the array is initialised.
-        // SAFETY: By the laws of this module, the array lives as long as the module.
-        let owners = unsafe { &*self.owners.load(Acquire) };
-        // ORDERING: Acquire pairs with the Release in `set_owners`: what the owner points to is
-        // initialised.
-        owners[frame % FRAMES].load(Acquire)
-    }
-
     /// Returns the node of the window's chunk.
     #[inline(always)]
     pub(crate) fn node(&self) -> u32 {
@@ -250,11 +226,16 @@ impl Window {
         self.node.load(Relaxed)
     }
 
-    /// Returns where freed blocks go by the fast path: the node, or [`NO_ROUTE`].
+    /// Returns the fast path of an order for blocks of the window, which has a chunk.
+    ///
+    /// # Safety
+    ///
+    /// A page of the window has been handed out.
     #[inline(always)]
-    pub(crate) fn route(&self) -> u32 {
+    pub(crate) unsafe fn local(&self, order: Order) -> Local {
         // ORDERING: As in `node`.
-        self.route.load(Relaxed)
+        // SAFETY: Set by `attach` to an array with one for each order.
+        unsafe { *self.locals.load(Relaxed).add(order.index()) }
     }
 
     /// Returns the window's chunk, if it ever had one.
@@ -264,50 +245,18 @@ impl Window {
         NonNull::new(self.chunk.load(Acquire))
     }
 
-    /// Says what owns `count` pages from `frame` on.
-    pub(crate) fn set_owners(&self, frame: usize, count: usize, owner: *mut Owner) {
-        let owners = self.owners.load(Acquire);
-        if core::ptr::eq(owners, &NO_OWNERS) {
-            return;
-        }
-        // SAFETY: By the laws of this module, the array lives as long as the module.
-        let owners = unsafe { &*owners };
-        for slot in owners.iter().skip(frame).take(count) {
-            // ORDERING: Release pairs with the Acquire in `owner`.
-            slot.store(owner, Release);
-        }
-    }
-
-    /// Makes room for owners of the window's pages.
-    ///
-    /// Context: Any, as `gfp` allows.
-    pub(crate) fn ensure_owners(&self, gfp: Gfp) -> Result<(), AllocError> {
-        if !core::ptr::eq(self.owners.load(Acquire), &NO_OWNERS) {
-            return Ok(());
-        }
-        let layout = Layout::new::<Owners>();
-        let fresh = metadata::alloc(About::Slab, layout, gfp).ok_or(AllocError)?;
-        for frame in 0..FRAMES {
-            // SAFETY: The memory has room for so many pointers and is not shared yet.
-            unsafe { fresh.cast::<*mut Owner>().add(frame).write(nobody()) };
-        }
-        // SAFETY: Set by `init`, which ran before any page was handed out.
-        let guard = unsafe { ATTACH.get() }.lock();
-        if core::ptr::eq(self.owners.load(Relaxed), &NO_OWNERS) {
-            // ORDERING: Release pairs with the Acquire in `owner`: the array is initialised.
-            self.owners.store(fresh.as_ptr().cast(), Release);
-            return Ok(());
-        }
-        drop(guard);
-        // SAFETY: Allocated above and not published.
-        unsafe { metadata::free(About::Slab, fresh, layout) };
-        Ok(())
-    }
-
     /// Attaches states and a chunk to a window that has none. Fails if there is no memory.
     ///
     /// Context: Any, as `gfp` allows.
-    pub(crate) fn attach(&self, index: usize, node: u32, gfp: Gfp) -> Option<NonNull<KernelChunk>> {
+    ///
+    /// `locals` are the fast paths of the node.
+    pub(crate) fn attach(
+        &self,
+        index: usize,
+        node: u32,
+        locals: &'static Locals,
+        gfp: Gfp,
+    ) -> Option<NonNull<KernelChunk>> {
         if let Some(chunk) = self.chunk() {
             return Some(chunk);
         }
@@ -330,9 +279,8 @@ impl Window {
         }
         // ORDERING: The window is not used before its chunk is there; see `node`.
         self.node.store(node, Relaxed);
-        if !must_clear_on_free() {
-            self.route.store(node, Relaxed);
-        }
+        self.locals
+            .store(core::ptr::from_ref(locals).cast_mut().cast(), Relaxed);
         // ORDERING: Release pairs with the Acquire in `state`: the zeroes are visible.
         self.states.store(states.as_ptr().cast(), Release);
         // ORDERING: Release pairs with the Acquire in `chunk`.
@@ -346,13 +294,6 @@ impl Window {
     ///
     /// Nobody uses the window any more.
     unsafe fn detach(&self) {
-        let owners = self.owners.load(Relaxed);
-        if !core::ptr::eq(owners, &NO_OWNERS) {
-            if let Some(owners) = NonNull::new(owners) {
-                // SAFETY: Allocated by `ensure_owners`; nobody uses it any more.
-                unsafe { metadata::free(About::Slab, owners.cast(), Layout::new::<Owners>()) };
-            }
-        }
         if let Some(chunk) = self.chunk() {
             // SAFETY: Allocated by `attach`, together with the states; nobody uses it any more.
             unsafe { KernelChunk::free(chunk) };
@@ -383,11 +324,10 @@ pub(crate) unsafe fn init() -> Result {
     let mut table = KVVec::with_capacity(length, GFP_KERNEL)?;
     for _ in 0..length {
         let window = Window {
-            owners: AtomicPtr::new(core::ptr::from_ref(&NO_OWNERS).cast_mut()),
             states: AtomicPtr::new(core::ptr::from_ref(&NO_STATES).cast_mut()),
             chunk: AtomicPtr::new(null_mut()),
+            locals: AtomicPtr::new(null_mut()),
             node: AtomicU32::new(0),
-            route: AtomicU32::new(NO_ROUTE),
         };
         table.push(window, GFP_KERNEL)?;
     }

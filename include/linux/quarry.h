@@ -119,6 +119,19 @@ struct quarry_cache *quarry_cache_create(const char *name, unsigned int size, un
 int quarry_cache_destroy(struct quarry_cache *c);
 
 /**
+ * quarry_cache_release() - Ends a cache as soon as its last object is free.
+ * @c: the cache, or NULL
+ *
+ * For those who cannot tell when that is, as where objects have owners of their
+ * own. Nobody may allocate from the cache any more, and what is live goes back
+ * by quarry_kfree(). A cache without live objects ends at once, others within a
+ * second or two of the last free.
+ *
+ * Context: Process context. May sleep.
+ */
+void quarry_cache_release(struct quarry_cache *c);
+
+/**
  * quarry_cache_alloc() - Allocates an object.
  * @c: the cache
  * @gfp: as for kmem_cache_alloc(); __GFP_ZERO is not for caches with a
@@ -200,8 +213,8 @@ void *quarry_kmalloc_node(size_t size, gfp_t gfp, int node);
  * quarry_krealloc() - Changes the size of an allocation.
  * @p: what quarry_kmalloc() or quarry_krealloc() returned, or NULL
  * @size: new size in bytes; 0 frees @p and gives ZERO_SIZE_PTR
- * @gfp: as for krealloc(). With __GFP_ZERO, bytes beyond the old usable size
- *	are zero
+ * @gfp: as for krealloc(). With __GFP_ZERO at the allocation and each change
+ *	of size, bytes that are added are zero
  *
  * Stays in place where the class has room. Contents are kept up to the smaller
  * of both sizes. On failure @p stays valid.
@@ -212,8 +225,25 @@ void *quarry_kmalloc_node(size_t size, gfp_t gfp, int node);
 void *quarry_krealloc(const void *p, size_t size, gfp_t gfp);
 
 /**
+ * quarry_krealloc_node_align() - Like quarry_krealloc(), with alignment and node.
+ * @p: as for quarry_krealloc()
+ * @size: new size in bytes; a multiple of @align, for what moves to be aligned
+ * @align: a power of two
+ * @gfp: as for quarry_krealloc(). With __GFP_THISNODE, what lies on another
+ *	node than @nid moves
+ * @nid: the node for what moves, or NUMA_NO_NODE
+ *
+ * Context: Any, as @gfp allows.
+ * Return: The memory, or NULL.
+ */
+void *quarry_krealloc_node_align(const void *p, size_t size, unsigned long align, gfp_t gfp,
+				 int nid);
+
+/**
  * quarry_kfree() - Frees memory of quarry_kmalloc() and its variants.
  * @p: the memory, NULL or ZERO_SIZE_PTR
+ *
+ * An object of a cache goes back to that, as with the kernel's kfree().
  *
  * A pointer that is not quarry's, not live, or not the start of an allocation
  * is reported and left alone.
@@ -302,6 +332,21 @@ void *quarry_vzalloc(unsigned long size);
 void *quarry_vrealloc(const void *p, size_t size, gfp_t gfp);
 
 /**
+ * quarry_vrealloc_node_align() - Like quarry_vrealloc(), with alignment and node.
+ * @p: as for quarry_vrealloc()
+ * @size: new size in bytes; 0 frees @p and gives NULL
+ * @align: a power of two, up to the page size
+ * @gfp: as for quarry_vrealloc(). Without __GFP_DIRECT_RECLAIM only an area that
+ *	is kept mapped already is taken
+ * @nid: the node for what is added, or NUMA_NO_NODE
+ *
+ * Context: Process context. May sleep.
+ * Return: The memory, or NULL with @p unchanged.
+ */
+void *quarry_vrealloc_node_align(const void *p, size_t size, unsigned long align, gfp_t gfp,
+				 int nid);
+
+/**
  * quarry_vfree() - Frees memory of quarry_vmalloc() and its variants.
  * @p: the memory, or NULL
  *
@@ -337,10 +382,26 @@ void *quarry_kvmalloc(size_t size, gfp_t gfp);
  * @size: new size
  * @gfp: as for quarry_kvmalloc()
  *
+ * An area that shrinks to a page or less becomes contiguous memory.
+ *
  * Context: As quarry_kvmalloc().
  * Return: The memory, or NULL with @p unchanged.
  */
 void *quarry_kvrealloc(const void *p, size_t size, gfp_t gfp);
+
+/**
+ * quarry_kvrealloc_node_align() - Like quarry_kvrealloc(), with alignment and node.
+ * @p: as for quarry_kvrealloc()
+ * @size: new size in bytes; a multiple of @align, for what moves to be aligned
+ * @align: a power of two, up to the page size
+ * @gfp: as for quarry_kvmalloc()
+ * @nid: the node for what moves or is added, or NUMA_NO_NODE
+ *
+ * Context: As quarry_kvmalloc().
+ * Return: The memory, or NULL with @p unchanged.
+ */
+void *quarry_kvrealloc_node_align(const void *p, size_t size, unsigned long align, gfp_t gfp,
+				  int nid);
 
 /**
  * quarry_kvfree() - Frees memory of quarry_kvmalloc().

@@ -32,20 +32,34 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::global_lock, //
+    sync::{
+        global_lock,
+        rcu::synchronize_rcu, //
+    }, //
 };
 
 /// A registered cache.
 #[derive(Clone, Copy)]
-struct Registered(NonNull<Cache>);
+struct Registered {
+    cache: NonNull<Cache>,
+    /// Nobody allocates from it any more; it ends when its objects are all free.
+    released: bool,
+}
 
 // SAFETY: A cache is shared by all CPUs anyway.
 unsafe impl Send for Registered {}
 
 impl Registered {
+    fn new(cache: NonNull<Cache>) -> Self {
+        Self {
+            cache,
+            released: false,
+        }
+    }
+
     fn cache(&self) -> &Cache {
         // SAFETY: A cache is freed only after it was taken out of the list.
-        unsafe { self.0.as_ref() }
+        unsafe { self.cache.as_ref() }
     }
 }
 
@@ -113,7 +127,7 @@ pub(crate) fn create(
     let cache = Cache::new(name, geometry, constructor, id).ok()?;
     caches.list.reserve(1, GFP_KERNEL).ok()?;
     let cache = NonNull::new(KBox::into_raw(cache))?;
-    caches.list.push(Registered(cache), GFP_KERNEL).ok()?;
+    caches.list.push(Registered::new(cache), GFP_KERNEL).ok()?;
     caches.next_id = id.wrapping_add(1);
     drop(caches);
     if let Some(observer) = observer() {
@@ -135,24 +149,85 @@ pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), usize> {
     let mut caches = CACHES.lock();
     // SAFETY: By the contract of this function, the cache is alive.
     let this = unsafe { cache.as_ref() };
-    flush(&[Registered(cache)]);
+    flush(&[Registered::new(cache)]);
     let census = this.census();
     if census.live() != 0 {
         return Err(census.live());
     }
-    caches.list.retain(|other| other.0 != cache);
-    if caches.list.is_empty() {
-        // Statics are never dropped, so that the last cache takes the list's memory along.
-        caches.list = KVec::new();
-    }
+    caches.remove(cache);
     drop(caches);
+    // SAFETY: Taken out of the list above, and by contract nobody uses it.
+    unsafe { end(cache) };
+    Ok(())
+}
+
+/// Ends a cache as soon as its objects are all free: at once, or in [`end_released`].
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// `cache` came from [`create`], and nobody allocates from it any more. Objects may be freed during
+/// the call and afterwards.
+pub(crate) unsafe fn release(cache: NonNull<Cache>) {
+    for other in &mut CACHES.lock().list {
+        other.released |= other.cache == cache;
+    }
+    end_released();
+}
+
+/// Ends the released caches whose objects are all free. Returns how many are left.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn end_released() -> usize {
+    let mut left = 0;
+    let mut skip = 0;
+    loop {
+        let mut caches = CACHES.lock();
+        let released = caches.list.iter().filter(|cache| cache.released).nth(skip);
+        let Some(&released) = released else {
+            break;
+        };
+        flush(&[released]);
+        if !released.cache().is_all_free() {
+            left += 1;
+            skip += 1;
+            continue;
+        }
+        caches.remove(released.cache);
+        drop(caches);
+        // Whoever freed the last objects has preemption off until it is done with the cache.
+        synchronize_rcu();
+        // SAFETY: Taken out of the list above. By the contract of `release`, only frees were left,
+        // and all objects are free.
+        unsafe { end(released.cache) };
+    }
+    left
+}
+
+impl Caches {
+    /// Takes a cache out of the list.
+    fn remove(&mut self, cache: NonNull<Cache>) {
+        self.list.retain(|other| other.cache != cache);
+        if self.list.is_empty() {
+            // Statics are never dropped, so that the last cache takes the list's memory along.
+            self.list = KVec::new();
+        }
+    }
+}
+
+/// # Safety
+///
+/// The cache came from [`create`], is in the list no more, and nobody uses it. Its objects are free.
+unsafe fn end(cache: NonNull<Cache>) {
+    // SAFETY: By the contract of this function, the cache is alive.
+    let this = unsafe { cache.as_ref() };
     if let Some(observer) = observer() {
         (observer.destroyed)(this.id());
     }
-    this.release_empty(0);
-    // SAFETY: Made by `create` from a `KBox`; out of the list, and by contract nobody uses it.
+    this.release_empty();
+    // SAFETY: Made by `create` from a `KBox`; nobody uses it, by the contract of this function.
     drop(unsafe { KBox::from_raw(cache.as_ptr()) });
-    Ok(())
 }
 
 /// Calls `f` with each cache, oldest first, until it says stop.
@@ -211,7 +286,7 @@ pub(crate) fn shrink_all() -> usize {
     caches
         .list
         .iter()
-        .map(|cache| cache.cache().release_empty(0))
+        .map(|cache| cache.cache().release_empty())
         .sum()
 }
 
@@ -219,12 +294,12 @@ pub(crate) fn shrink_all() -> usize {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn shrink(cache: &Cache) -> bool {
-    flush(&[Registered(NonNull::from(cache))]);
-    cache.release_empty(0);
+    flush(&[Registered::new(NonNull::from(cache))]);
+    cache.release_empty();
     cache.slab_pages() != 0
 }
 
-/// Empties what was not used since the last tick, and gives half of the empty slabs back.
+/// Gives back what was of no use since the last tick, and ends what was released.
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn tick() {
@@ -232,11 +307,11 @@ pub(crate) fn tick() {
     on_each_cpu(&caches.list, true);
     for cache in &caches.list {
         let cache = cache.cache();
-        let empty = cache.census().empty;
-        if empty > 1 {
-            cache.release_empty(empty / 2);
-        }
+        cache.trim_depots();
+        cache.release_idle();
     }
+    drop(caches);
+    end_released();
 }
 
 /// Calls `f` with each cache, for a CPU that has been taken away.

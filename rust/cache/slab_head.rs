@@ -12,26 +12,22 @@ use crate::{
         Link,
         Linked, //
     },
-    front::{
-        Local,
-        NO_ROUTE, //
-    },
+    front::Local,
     gfp::Gfp,
     metadata::{
         self,
         About, //
     },
-    page_alloc,
+    owners::{
+        self,
+        Owner, //
+    },
     pool::Violation,
     slab::{
         index,
         Geometry,
         Listed,
         Objects, //
-    },
-    window::{
-        self,
-        Owner, //
     }, //
 };
 use core::{
@@ -56,15 +52,16 @@ pub(crate) const OBJECT_LIVE: u8 = 1;
 /// behind them.
 #[repr(C)]
 pub(crate) struct SlabHead {
+    /// The lower half of what is to be added to an address for its offset: no slab is so large that
+    /// more is needed to find an object in it.
+    to_offset: u32,
+    /// The reciprocal of the geometry; 0 where there is no slab, see [`owners::nobody`].
+    reciprocal: u32,
     /// Address of the first object.
     base: usize,
-    /// The reciprocal of the geometry; 0 where there is no slab, see [`window::NOBODY`].
-    reciprocal: u32,
     geometry: Geometry,
     cache: NonNull<Cache>,
-    /// Where freed objects go by the fast path: the node, or [`NO_ROUTE`].
-    route: u32,
-    /// The fast path of the cache.
+    /// The fast path of the cache, for the node.
     local: Local,
     node: u32,
     /// Free objects; protected by the lock of the cache's node, like all that follows.
@@ -109,14 +106,9 @@ impl SlabId {
         gfp: Gfp,
     ) -> Option<Self> {
         let (layout, bitmap) = layout(geometry)?;
+        // SAFETY: The cache is alive, and makes its slabs itself. CAST: Lossless.
+        let local = unsafe { cache.as_ref() }.local(node as usize)?;
         let head = metadata::alloc(About::Slab, layout, gfp)?.cast::<SlabHead>();
-        // SAFETY: The cache is alive, and makes its slabs itself.
-        let local = unsafe { cache.as_ref() }.local();
-        let route = if page_alloc::must_clear_on_free() {
-            NO_ROUTE
-        } else {
-            node
-        };
         // SAFETY: The layout has the bitmap there.
         let bitmap = unsafe { head.byte_add(bitmap).cast::<u64>() };
         // SAFETY: Large enough, aligned, and not shared yet. The state bytes are zeroes, that is
@@ -124,11 +116,12 @@ impl SlabId {
         // INVARIANT: The layout has room for states and bitmap.
         unsafe {
             head.write(SlabHead {
+                // CAST: The lower half on purpose.
+                to_offset: (base.addr().get() as u32).wrapping_neg(),
                 base: base.addr().get(),
                 reciprocal: geometry.reciprocal(),
                 geometry: *geometry,
                 cache,
-                route,
                 local,
                 node,
                 free: 0,
@@ -163,9 +156,17 @@ impl SlabId {
 
     /// Returns the pointer that is kept as owner of the slab's pages.
     pub(crate) fn as_owner(self) -> *mut Owner {
-        self.0.as_ptr().cast()
+        self.0.as_ptr().wrapping_add(1).cast()
     }
 }
+
+/// The record of a slab, from the pointer that is kept as owner of its pages.
+#[inline(always)]
+fn record(owner: *mut Owner) -> *mut SlabHead {
+    owner.cast::<SlabHead>().wrapping_sub(1)
+}
+
+const _: () = assert!(core::mem::size_of::<SlabHead>() <= owners::RECORD);
 
 impl SlabHead {
     /// Lets `change` see the free objects.
@@ -177,10 +178,11 @@ impl SlabHead {
         change(&mut Objects::new(words, &mut self.free))
     }
 
-    /// Takes up to `max` objects and passes the index of each to `emit`.
+    /// Takes up to `max` objects and passes runs of them to `emit`: the index of the first, and how
+    /// many there are.
     #[inline]
-    pub(crate) fn take(&mut self, max: u32, emit: impl FnMut(u32)) -> u32 {
-        self.objects(|objects| objects.take(max, emit))
+    pub(crate) fn take_runs(&mut self, max: u32, emit: impl FnMut(u32, u32)) -> u32 {
+        self.objects(|objects| objects.take_runs(max, emit))
     }
 
     /// Checks the bitmap, and that no free object is handed out.
@@ -206,26 +208,26 @@ impl SlabRef {
     /// Wraps the owner of a page, if it has one.
     #[inline(always)]
     pub(crate) fn from_owner(owner: *mut Owner) -> Option<Self> {
-        if core::ptr::eq(owner, window::nobody()) {
+        if core::ptr::eq(owner, owners::nobody()) {
             None
         } else {
-            // SAFETY: An owner is never null.
-            Some(Self(unsafe { NonNull::new_unchecked(owner) }.cast()))
+            NonNull::new(record(owner)).map(Self)
         }
     }
 
     /// Returns the slab whose page has this owner, and which of its objects begins at an address.
     ///
     /// `None` if there is no slab, or no object begins there: one check tells both, because the
-    /// reciprocal that [`window::NOBODY`] shows has no multiples.
+    /// reciprocal that [`owners::nobody`] shows has no multiples.
     #[inline(always)]
     pub(crate) fn find(owner: *mut Owner, address: usize) -> Option<(Self, u32)> {
-        let head: *const SlabHead = owner.cast();
-        // SAFETY: An owner is alive, and begins with these two words.
-        let (base, reciprocal) = unsafe { ((*head).base, (*head).reciprocal) };
-        // CAST: Slabs are smaller than 4 GiB; other addresses give nonsense, which is no multiple.
-        let index = index(reciprocal, address.wrapping_sub(base) as u32)?;
-        Some((Self(NonNull::new(owner)?.cast()), index))
+        let head = record(owner);
+        // SAFETY: An owner is alive, or nobody, whose record is as long.
+        let (to_offset, reciprocal) = unsafe { ((*head).to_offset, (*head).reciprocal) };
+        // CAST: The lower half on purpose. The page is the owner's, so that the address is not far.
+        let index = index(reciprocal, (address as u32).wrapping_add(to_offset))?;
+        // SAFETY: A record is not at address 0.
+        Some((Self(unsafe { NonNull::new_unchecked(head) }), index))
     }
 
     #[inline(always)]
@@ -253,14 +255,7 @@ impl SlabRef {
         unsafe { (*self.head()).geometry }
     }
 
-    /// Returns where freed objects go by the fast path.
-    #[inline(always)]
-    pub(crate) fn route(&self) -> u32 {
-        // SAFETY: The slab is alive. The field never changes.
-        unsafe { (*self.head()).route }
-    }
-
-    /// Returns the fast path of the cache.
+    /// Returns the fast path of the cache, for the slab's node.
     #[inline(always)]
     pub(crate) fn local(&self) -> Local {
         // SAFETY: The slab is alive. The field never changes.
@@ -297,6 +292,34 @@ impl SlabRef {
     pub(crate) fn offset(&self, address: usize) -> u32 {
         // CAST: Slabs are smaller than 4 GiB; other addresses give nonsense, which is checked.
         address.wrapping_sub(self.base()) as u32
+    }
+
+    /// Returns how many objects there are from one on; none for what looks like the one behind the last.
+    #[inline(always)]
+    pub(crate) fn left(&self, index: u32) -> u32 {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).geometry.objects }.saturating_sub(index)
+    }
+
+    /// Returns the address of an object.
+    #[inline(always)]
+    pub(crate) fn address(&self, index: u32) -> usize {
+        // SAFETY: The slab is alive. The field never changes.
+        let stride = unsafe { (*self.head()).geometry.stride };
+        // CAST: Slabs are smaller than 4 GiB.
+        self.base()
+            .wrapping_add(index.wrapping_mul(stride) as usize)
+    }
+
+    /// Returns the index of the object that has a state byte, if that is one of this slab.
+    #[inline(always)]
+    pub(crate) fn index_of(&self, state: &AtomicU8) -> Option<u32> {
+        let first = self.0.as_ptr().wrapping_add(1).addr();
+        let index = core::ptr::from_ref(state).addr().wrapping_sub(first);
+        // SAFETY: The slab is alive. The field never changes.
+        let objects = unsafe { (*self.head()).geometry.objects };
+        // CAST: Lossless; then less than `objects`.
+        (index < objects as usize).then_some(index as u32)
     }
 
     /// Returns the state byte of an object, or that behind the last, which is never live.
@@ -354,8 +377,8 @@ impl Listed for SlabHead {
         self.leaves_at
     }
     #[inline(always)]
-    fn put(&mut self, index: u32) -> bool {
-        self.objects(|objects| objects.put(index))
+    fn put_bits(&mut self, word: usize, bits: u64, count: u32) -> bool {
+        self.objects(|objects| objects.put_bits(word, bits, count))
     }
 }
 

@@ -3,9 +3,9 @@
 //! Objects from slabs to magazines and back, in batches.
 
 use super::{
+    find,
     slab_head::{
         SlabId,
-        SlabRef,
         Slabs, //
     },
     Cache, //
@@ -13,13 +13,15 @@ use super::{
 use crate::{
     front::Backing,
     gfp::Gfp,
-    lock::Guard,
-    magazine::Entry,
+    magazine::{
+        Entries,
+        Entry,
+        Run, //
+    },
     slab::{
         Change,
         Partial, //
-    },
-    window, //
+    }, //
 };
 use core::ptr::NonNull;
 
@@ -34,17 +36,17 @@ pub(super) struct Store<'a>(pub(super) &'a Cache);
 pub(super) struct KeepingStore<'a>(pub(super) &'a Cache);
 
 impl Backing for KeepingStore<'_> {
-    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Entry)) -> u32 {
+    fn refill(&self, node: usize, gfp: Gfp, want: u32, give: impl FnMut(Run)) -> u32 {
         Store(self.0).refill(node, gfp, want, give)
     }
 
-    fn drain(&self, entries: &[Entry]) {
-        Store(self.0).put_back(entries, |_| None);
+    fn drain(&self, node: usize, entries: Entries<'_>) {
+        Store(self.0).put_back(node, entries, |_| None);
     }
 }
 
 impl Backing for Store<'_> {
-    fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Entry)) -> u32 {
+    fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Run)) -> u32 {
         let Some(slabs) = self.0.nodes.get(node) else {
             return 0;
         };
@@ -57,15 +59,18 @@ impl Backing for Store<'_> {
             let slab = id.as_ref();
             let (base, stride) = (slab.base(), self.0.geometry.stride);
             let (got, _) = slabs.change(id, |slab_head| {
-                slab_head.take(want.wrapping_sub(taken), |index| {
+                slab_head.take_runs(want.wrapping_sub(taken), |index, count| {
                     // CAST: Lossless.
                     let address = base.wrapping_add(index.wrapping_mul(stride) as usize);
                     let address = core::ptr::with_exposed_provenance_mut(address);
-                    give(Entry {
+                    let first = Entry {
                         // SAFETY: The object lies within the slab's block.
                         address: unsafe { NonNull::new_unchecked(address) },
                         state: slab.state(index),
-                    });
+                    };
+                    // SAFETY: The slab has so many objects from this one on, one a stride, and a state
+                    // byte for each. CAST: Lossless.
+                    give(unsafe { Run::new(first, stride as usize, 1, count as usize) });
                 })
             });
             taken = taken.wrapping_add(got);
@@ -73,10 +78,10 @@ impl Backing for Store<'_> {
         taken
     }
 
-    fn drain(&self, entries: &[Entry]) {
+    fn drain(&self, node: usize, entries: Entries<'_>) {
         let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
         let mut slots = leaving.iter_mut();
-        self.put_back(entries, |slabs| {
+        self.put_back(node, entries, |slabs| {
             let keep = slabs.nr_slabs() / 4 + 1;
             let id = slabs.remove_empty(keep)?;
             match slots.next() {
@@ -93,35 +98,39 @@ impl Backing for Store<'_> {
 }
 
 impl Store<'_> {
-    /// Puts objects back into their slabs, and calls `emptied` when a slab has no used object left.
+    /// Puts objects of a node back into their slabs, and calls `emptied` when a slab has no used object
+    /// left.
     fn put_back(
         &self,
-        entries: &[Entry],
+        node: usize,
+        entries: Entries<'_>,
         mut emptied: impl FnMut(&mut Partial<Slabs>) -> Option<()>,
     ) {
-        let mut node: Option<(u32, Guard<'_, Partial<Slabs>>)> = None;
-        for entry in entries {
-            let address = entry.address.addr().get();
-            let found = window::at(address).map(|(window, frame)| window.owner(frame));
-            let Some((slab, index)) = found.and_then(|owner| SlabRef::find(owner, address)) else {
+        let Some(slabs) = self.0.nodes.get(node) else {
+            return;
+        };
+        let mut slabs = slabs.lock();
+        let mut entries = entries.iter();
+        let mut next = entries.next();
+        while let Some(entry) = next {
+            let Some((slab, index)) = find(entry.address.addr().get()) else {
+                next = entries.next();
                 continue;
             };
-            let nid = slab.node();
-            if node.as_ref().is_none_or(|(held, _)| *held != nid) {
-                // The lock of one node is let go before that of another is taken.
-                drop(node.take());
-                node = self
-                    .0
-                    .nodes
-                    .get(nid as usize)
-                    .map(|node| (nid, node.lock()));
+            // Together with those that the same word of the slab's bitmap stands for. Most lie in the
+            // slab that the one before lies in: the state byte tells.
+            let (word, mut bits, mut count) = (index / 64, 1u64 << (index % 64), 1);
+            loop {
+                next = entries.next();
+                match next.and_then(|next| slab.index_of(next.state)) {
+                    Some(index) if index / 64 == word => bits |= 1 << (index % 64),
+                    _ => break,
+                }
+                count += 1;
             }
-            let Some((_, slabs)) = &mut node else {
-                continue;
-            };
-            let change = slabs.put(slab.id(), index);
-            if change == Change::Emptied {
-                emptied(slabs);
+            // CAST: Lossless.
+            if slabs.put_bits(slab.id(), word as usize, bits, count) == Change::Emptied {
+                emptied(&mut slabs);
             }
         }
     }

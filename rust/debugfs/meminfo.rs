@@ -7,6 +7,7 @@ use crate::{
     area::Area,
     bindings,
     metadata::About,
+    owners,
     stats,
     vmap_alloc,
     window, //
@@ -37,17 +38,15 @@ pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     let direct = states::direct();
     // CAST: `u64` holds every `usize`.
     let bytes = |pages: u64| pages * PAGE_SIZE as u64;
-    let pool_books = (About::Pool.bytes() + window::table_bytes()) as u64;
+    let pool_books = (About::Pool.bytes() + window::table_bytes() + owners::table_bytes()) as u64;
     let slab_books = About::Slab.bytes() as u64;
-    // SAFETY: Looks at a mask of nodes.
-    let nodes = u64::from(unsafe { bindings::quarry_helper_nr_memory_nodes() });
     f.write_str("# quarry meminfo version 1\n")?;
     line(f, "PoolTotal:", bytes(stats.pool_pages))?;
     line(f, "PoolFree:", bytes(stats.free_pages))?;
     line(f, "PoolCached:", bytes(stats.cached_pages))?;
     line(f, "PoolPeak:", bytes(stats.pool_pages_peak))?;
     line(f, "PoolLimit:", bytes(stats.limit_pages))?;
-    line(f, "Reserve:", bytes(stats.watermark_pages * nodes))?;
+    line(f, "Reserve:", bytes(stats.watermark_pages))?;
     line(f, "Blocks:", bytes(direct.pages.pages))?;
     line(f, "KmallocLarge:", bytes(direct.large.pages))?;
     line(f, "Slab:", bytes(stats.slab_pages))?;

@@ -203,12 +203,12 @@ impl Batch<'_> {
             bindings::quarry_opcode_QUARRY_OP_FREE if flags == 0 => self.client.free(handle()?),
             bindings::quarry_opcode_QUARRY_OP_FILL if flags == 0 => {
                 let allocation = self.client.get(handle()?)?;
-                pattern::fill(Range::all(&allocation), op.arg)
+                pattern::fill(Range::all(&allocation)?, op.arg)
             }
             bindings::quarry_opcode_QUARRY_OP_VERIFY if flags == 0 => {
                 let allocation = self.client.get(handle()?)?;
                 let range = match op.bytes {
-                    0 => Range::all(&allocation),
+                    0 => Range::all(&allocation)?,
                     bytes => Range::new(&allocation, 0, bytes)?,
                 };
                 let Some(bad) = pattern::verify(range, op.arg)? else {

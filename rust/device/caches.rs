@@ -2,6 +2,7 @@
 
 //! Slab caches of an open file.
 
+use super::request::Arm;
 use crate::{
     bindings,
     exports, //
@@ -20,6 +21,7 @@ use core::{
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
+    str::CString,
     sync::Arc, //
 };
 
@@ -48,6 +50,13 @@ impl Name {
         Ok(Self(raw))
     }
 
+    /// Returns the name as the user gave it.
+    fn as_str(&self) -> &str {
+        let name = self.0.split(|&byte| byte == 0).next().unwrap_or_default();
+        // All of it is ASCII.
+        core::str::from_utf8(name).unwrap_or_default()
+    }
+
     /// Returns the name that others see, cut off where the allocator would cut it off.
     fn shown(&self) -> [u8; NAME_LEN] {
         let mut shown = [0; NAME_LEN];
@@ -66,6 +75,7 @@ impl Name {
 
 /// What a cache is made of, checked.
 pub(super) struct Shape {
+    arm: Arm,
     name: Name,
     object_size: u32,
     align: u32,
@@ -73,19 +83,72 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Checks what user space asks for.
-    pub(super) fn new(name: [u8; NAME_LEN], object_size: u32, align: u32) -> Result<Self> {
+    pub(super) fn new(
+        arm: Arm,
+        name: [u8; NAME_LEN],
+        object_size: u32,
+        align: u32,
+    ) -> Result<Self> {
         // CAST: A page has fewer than 2^32 bytes.
         let align_possible = align == 0 || (align.is_power_of_two() && align <= PAGE_SIZE as u32);
         if object_size == 0 || object_size > MAX_OBJECT || !align_possible {
             return Err(EINVAL);
         }
         Ok(Self {
+            arm,
             name: Name::new(name)?,
             object_size,
             align,
         })
     }
 }
+
+/// A cache of one of the two arms.
+enum Raw {
+    Quarry(NonNull<bindings::quarry_cache>),
+    Kernel(NonNull<bindings::kmem_cache>),
+}
+
+impl Raw {
+    /// Makes a cache.
+    fn new(shape: &Shape) -> Result<Self> {
+        match shape.arm {
+            Arm::Quarry => {
+                let name = shape.name.shown();
+                // SAFETY: `name` ends with a NUL, which the allocator copies up to, and `Shape` has
+                // checked the numbers.
+                let raw = unsafe {
+                    exports::quarry_cache_create(
+                        name.as_ptr().cast(),
+                        shape.object_size,
+                        shape.align,
+                        0,
+                        None,
+                    )
+                };
+                Ok(Raw::Quarry(NonNull::new(raw).ok_or(ENOMEM)?))
+            }
+            Arm::Kernel => {
+                // The kernel wants no two caches of one name.
+                // ORDERING: Relaxed: only the number counts.
+                let id = NEXT_ID.fetch_add(1, Relaxed);
+                let name = CString::try_from_fmt(fmt!("quarry:{id}:{}", shape.name.as_str()))?;
+                // SAFETY: As above.
+                let raw = unsafe {
+                    bindings::quarry_helper_kmem_cache_create(
+                        name.as_char_ptr(),
+                        shape.object_size,
+                        shape.align,
+                    )
+                };
+                Ok(Raw::Kernel(NonNull::new(raw).ok_or(ENOMEM)?))
+            }
+        }
+    }
+}
+
+/// Number of the next cache of the kernel's.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// A cache that an open file owns, destroyed when dropped.
 ///
@@ -95,7 +158,7 @@ impl Shape {
 /// - `objects` is at least the number of its live objects, and grows only while the cache is in a
 ///   [`CacheTable`].
 pub(super) struct UserCache {
-    raw: NonNull<bindings::quarry_cache>,
+    raw: Raw,
     object_size: u32,
     name: Name,
     objects: AtomicU64,
@@ -110,26 +173,22 @@ unsafe impl Sync for UserCache {}
 impl UserCache {
     /// Makes a cache.
     pub(super) fn new(shape: &Shape) -> Result<Arc<Self>> {
-        let name = shape.name.shown();
-        // SAFETY: `name` ends with a NUL, which the allocator copies up to, and `Shape` has checked
-        // the numbers.
-        let raw = unsafe {
-            exports::quarry_cache_create(
-                name.as_ptr().cast(),
-                shape.object_size,
-                shape.align,
-                0,
-                None,
-            )
-        };
         // INVARIANT: The cache is new, so nothing of it is live.
         let cache = Self {
-            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            raw: Raw::new(shape)?,
             object_size: shape.object_size,
             name: shape.name,
             objects: AtomicU64::new(0),
         };
         Ok(Arc::new(cache, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Returns whose cache it is.
+    pub(super) fn arm(&self) -> Arm {
+        match self.raw {
+            Raw::Quarry(_) => Arm::Quarry,
+            Raw::Kernel(_) => Arm::Kernel,
+        }
     }
 
     /// Returns the bytes of an object.
@@ -143,8 +202,14 @@ impl UserCache {
     ///
     /// On failure, the caller's claim on the cache ends.
     pub(super) fn alloc(&self, gfp: bindings::gfp_t) -> Option<NonNull<u8>> {
-        // SAFETY: By the type invariants, the cache is live.
-        let object = unsafe { exports::quarry_cache_alloc(self.raw.as_ptr(), gfp) };
+        let object = match self.raw {
+            // SAFETY: By the type invariants, the cache is live.
+            Raw::Quarry(raw) => unsafe { exports::quarry_cache_alloc(raw.as_ptr(), gfp) },
+            // SAFETY: As above.
+            Raw::Kernel(raw) => unsafe {
+                bindings::quarry_helper_kmem_cache_alloc(raw.as_ptr(), gfp)
+            },
+        };
         let object = NonNull::new(object.cast());
         if object.is_none() {
             self.end_claim();
@@ -159,8 +224,14 @@ impl UserCache {
     /// The object must have come from [`alloc`](Self::alloc) of this cache, and not be used any
     /// more.
     pub(super) unsafe fn free(&self, object: NonNull<u8>) {
-        // SAFETY: By the type invariants, the cache is live; the rest is this function's contract.
-        unsafe { exports::quarry_cache_free(self.raw.as_ptr(), object.as_ptr().cast()) };
+        let object = object.as_ptr().cast();
+        match self.raw {
+            // SAFETY: By the type invariants, the cache is live; the rest is this function's
+            // contract.
+            Raw::Quarry(raw) => unsafe { exports::quarry_cache_free(raw.as_ptr(), object) },
+            // SAFETY: As above.
+            Raw::Kernel(raw) => unsafe { bindings::kmem_cache_free(raw.as_ptr(), object) },
+        }
         self.end_claim();
     }
 
@@ -179,10 +250,16 @@ impl UserCache {
 
 impl Drop for UserCache {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, the cache is live, and this was its only owner.
-        let ret = unsafe { exports::quarry_cache_destroy(self.raw.as_ptr()) };
-        // Every object holds a reference to its cache.
-        debug_assert!(ret == 0);
+        match self.raw {
+            Raw::Quarry(raw) => {
+                // SAFETY: By the type invariants, the cache is live, and this was its only owner.
+                let ret = unsafe { exports::quarry_cache_destroy(raw.as_ptr()) };
+                // Every object holds a reference to its cache.
+                debug_assert!(ret == 0);
+            }
+            // SAFETY: As above.
+            Raw::Kernel(raw) => unsafe { bindings::kmem_cache_destroy(raw.as_ptr()) },
+        }
     }
 }
 

@@ -94,12 +94,12 @@ impl Client {
                 charge.adjust(memory.usable() as u64)?;
                 (memory, charge)
             }
-            Wanted::Object { cache, wait } => {
+            Wanted::Object { cache, how } => {
                 // The claim on the cache ends in `Memory::object`, or when the charge fails.
                 let cache = self.caches.lock().get(*cache)?;
                 let charge = Charge::new(&self.bytes, cache.object_size() as u64);
                 let charge = charge.inspect_err(|_| cache.end_claim())?;
-                (Memory::object(cache, *wait)?, charge)
+                (Memory::object(cache, *how)?, charge)
             }
         };
         let usable = memory.usable() as u64;
@@ -120,7 +120,7 @@ impl Client {
         let referenced = taken.is_referenced();
         let memory = taken.memory()?;
         let kind = memory.kind();
-        if matches!(kind, Kind::Pages | Kind::Object) {
+        if memory.is_opaque() || matches!(kind, Kind::Pages | Kind::Object) {
             return Err(EOPNOTSUPP);
         }
         let bytes = Bytes::new(kind, bytes)?;

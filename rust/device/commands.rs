@@ -14,11 +14,13 @@ use super::{
     data::Range,
     pattern,
     request::{
+        Arm,
         Wait,
         Wanted,
         ALLOC_FLAGS,
         MAX_CONTIGUOUS,
-        MAX_ORDER, //
+        MAX_ORDER,
+        WAIT_FLAGS, //
     }, //
 };
 use crate::{
@@ -84,7 +86,7 @@ pub(super) fn alloc(client: &Client, user: UserPtr) -> Result {
 /// Changes the size of an allocation.
 #[inline(never)]
 pub(super) fn realloc(client: &Client, user: UserPtr) -> Result {
-    let mut arg = Arg::<bindings::quarry_realloc>::read(user, ALLOC_FLAGS)?;
+    let mut arg = Arg::<bindings::quarry_realloc>::read(user, WAIT_FLAGS)?;
     let wait = Wait::try_from(arg.value.flags)?;
     arg.value.usable = client.realloc(arg.value.handle, arg.value.bytes, wait)?;
     arg.write_back()
@@ -145,12 +147,17 @@ pub(super) fn verify(client: &Client, user: UserPtr) -> Result {
 /// Makes a cache.
 #[inline(never)]
 pub(super) fn cache_create(client: &Client, user: UserPtr) -> Result {
-    let mut arg = Arg::<bindings::quarry_cache_create>::read(user, 0)?;
+    let mut arg = Arg::<bindings::quarry_cache_create>::read(user, bindings::QUARRY_CACHE_KERNEL)?;
     let value = &mut arg.value;
     if value.reserved != 0 {
         return Err(EINVAL);
     }
-    let shape = Shape::new(value.name, value.object_size, value.align)?;
+    let arm = if value.flags & bindings::QUARRY_CACHE_KERNEL != 0 {
+        Arm::Kernel
+    } else {
+        Arm::Quarry
+    };
+    let shape = Shape::new(arm, value.name, value.object_size, value.align)?;
     let id = client.create_cache(&shape)?;
     value.cache = id;
     arg.write_back().inspect_err(|_| {

@@ -22,11 +22,20 @@ use kernel::{
 /// Bytes after which a long operation looks whether it should end.
 const PIECE: usize = 64 << 10;
 
+/// Fails unless user space may read and write an allocation.
+fn readable(allocation: &View) -> Result {
+    if allocation.is_opaque() {
+        Err(EOPNOTSUPP)
+    } else {
+        Ok(())
+    }
+}
+
 /// Some bytes of an allocation.
 ///
 /// # Invariants
 ///
-/// They lie within the allocation, which stays as it is for `'a`.
+/// They lie within the allocation, which is not opaque and stays as it is for `'a`.
 pub(super) struct Range<'a> {
     start: NonNull<u8>,
     offset: usize,
@@ -37,6 +46,7 @@ pub(super) struct Range<'a> {
 impl<'a> Range<'a> {
     /// Checks what user space asks for.
     pub(super) fn new(allocation: &'a View, offset: u64, len: u64) -> Result<Self> {
+        readable(allocation)?;
         let offset = usize::try_from(offset).map_err(|_| ERANGE)?;
         let len = usize::try_from(len).map_err(|_| ERANGE)?;
         if offset
@@ -55,14 +65,15 @@ impl<'a> Range<'a> {
     }
 
     /// Returns all of an allocation.
-    pub(super) fn all(allocation: &'a View) -> Self {
+    pub(super) fn all(allocation: &'a View) -> Result<Self> {
+        readable(allocation)?;
         // INVARIANT: All of it lies within it.
-        Self {
+        Ok(Self {
             start: allocation.start(),
             offset: 0,
             len: allocation.usable(),
             _allocation: PhantomData,
-        }
+        })
     }
 
     /// Calls `f` with one piece after the other; in between, other tasks run, and a fatal signal

@@ -5,6 +5,10 @@
 use super::{
     client::Client,
     memory::View,
+    request::{
+        Arm,
+        Kind, //
+    },
     task, //
 };
 use crate::{
@@ -34,10 +38,38 @@ pub(super) fn locate(allocation: &View) -> bindings::quarry_explain {
     found
 }
 
+/// Tells what can be told of memory of the kernel's own allocators.
+fn locate_kernel(allocation: &View) -> bindings::quarry_explain {
+    let mut found: bindings::quarry_explain = pin_init::zeroed();
+    found.layer = bindings::quarry_layer_QUARRY_LAYER_KERNEL;
+    found.node = core_explain::node_anywhere(allocation.start().as_ptr().cast());
+    if allocation.kind() == Kind::Pages {
+        found.traits = bindings::QUARRY_TRAIT_CONTIGUOUS;
+        found.nr_pages = u32::try_from(allocation.nr_pages()).unwrap_or(u32::MAX);
+        found.order = found.nr_pages.trailing_zeros();
+    }
+    found
+}
+
+/// Returns the place of a page of an allocation.
+fn frame(allocation: &View, index: usize) -> Option<bindings::quarry_frame> {
+    match (allocation.arm(), allocation.kind()) {
+        (Arm::Quarry, _) => core_explain::frame(allocation.page(index)?.as_ptr()),
+        (Arm::Kernel, Kind::Pages) => {
+            let first = allocation.start().as_ptr().addr();
+            core_explain::frame_anywhere(first.wrapping_add(index * PAGE_SIZE))
+        }
+        (Arm::Kernel, _) => None,
+    }
+}
+
 /// Explains an allocation.
 pub(super) fn explain(client: &Client, arg: &mut bindings::quarry_explain) -> Result {
     let allocation = client.get(arg.handle)?;
-    let mut found = locate(&allocation);
+    let mut found = match allocation.arm() {
+        Arm::Quarry => locate(&allocation),
+        Arm::Kernel => locate_kernel(&allocation),
+    };
     found.handle = arg.handle;
     found.kind = allocation.kind().into_raw();
     // CAST: `u64` holds every `usize`.
@@ -67,8 +99,7 @@ fn write_frames(allocation: &View, user: UserPtr, max: u32) -> Result<u32> {
     let mut writer: UserSliceWriter = UserSlice::new(user, bytes).writer();
     for index in 0..max {
         // CAST: As above.
-        let page = allocation.page(index as usize);
-        let Some(frame) = page.and_then(|page| core_explain::frame(page.as_ptr())) else {
+        let Some(frame) = frame(allocation, index as usize) else {
             return Ok(index);
         };
         writer.write(&frame)?;

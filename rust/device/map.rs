@@ -26,7 +26,12 @@ use kernel::{
     prelude::*,
 };
 
-/// Whether an allocation shares no page with others.
+/// Whether user space may see an allocation that shares no page with others.
+fn can_be_mapped(allocation: &View) -> bool {
+    !allocation.is_opaque() && has_own_pages(allocation)
+}
+
+/// Whether an allocation of quarry's shares no page with others.
 fn has_own_pages(allocation: &View) -> bool {
     locate(allocation).layer != bindings::quarry_layer_QUARRY_LAYER_SLAB
         && allocation.start().as_ptr() as usize % PAGE_SIZE == 0
@@ -37,7 +42,7 @@ fn has_own_pages(allocation: &View) -> bool {
 pub(super) fn prepare(client: &Client, arg: &mut bindings::quarry_map) -> Result {
     let handle = Handle::from_raw(arg.handle).ok_or(ENOENT)?;
     let allocation = client.table.get(handle)?;
-    if !has_own_pages(&allocation) {
+    if !can_be_mapped(&allocation) {
         return Err(EOPNOTSUPP);
     }
     arg.offset = u64::from(handle.map_offset()) << PAGE_SHIFT;
@@ -59,7 +64,7 @@ pub(super) fn mmap(client: &Client, vma: &VmaNew) -> Result {
     // SAFETY: The mapping is being made, so its members do not change.
     let offset = unsafe { (*vma.as_ptr()).vm_pgoff };
     let allocation = client.table.get_to_map(offset)?;
-    if !has_own_pages(&allocation) {
+    if !can_be_mapped(&allocation) {
         return Err(EOPNOTSUPP);
     }
     let nr_pages = (vma.end() - vma.start()) >> PAGE_SHIFT;

@@ -4,7 +4,10 @@
 
 use super::{
     caches::UserCache,
+    kernel_memory::KernelMemory,
     request::{
+        Arm,
+        How,
         Kind,
         Request,
         Wait,
@@ -45,6 +48,8 @@ enum Source {
     Vmalloc,
     Kvmalloc,
     Object(Arc<UserCache>),
+    /// Frees itself.
+    Kernel(#[expect(dead_code)] KernelMemory),
 }
 
 /// Where an allocation lies. Whoever can see one keeps the allocation alive.
@@ -53,6 +58,8 @@ pub(super) struct View {
     usable: usize,
     requested: usize,
     kind: Kind,
+    arm: Arm,
+    opaque: bool,
 }
 
 impl View {
@@ -61,12 +68,22 @@ impl View {
         self.kind
     }
 
+    /// Returns whose allocators serve it.
+    pub(super) fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    /// Whether user space can never read or write it.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
     /// Returns its first byte.
     pub(super) fn start(&self) -> NonNull<u8> {
         self.start
     }
 
-    /// Returns the bytes that may be read and written.
+    /// Returns the bytes that it has. They may be read and written unless it is opaque.
     pub(super) fn usable(&self) -> usize {
         self.usable
     }
@@ -89,7 +106,9 @@ impl View {
     /// Whether anyone but quarry refers to one of its pages: a process that has mapped it, or I/O
     /// in flight.
     pub(super) fn is_referenced(&self) -> bool {
-        (0..self.nr_pages()).any(|index| {
+        // What is opaque cannot be mapped.
+        let pages = if self.opaque { 0 } else { self.nr_pages() };
+        (0..pages).any(|index| {
             if index % 1024 == 1023 {
                 task::yield_now();
             }
@@ -108,7 +127,7 @@ impl View {
 /// # Invariants
 ///
 /// - `view` is of memory that `source` handed out, that nothing else in the kernel uses, and that
-///   has been written throughout.
+///   has been written throughout unless it is opaque.
 /// - If `source` is `Pages`, it is the block of `first` and `order`.
 pub(super) struct Memory {
     view: View,
@@ -122,10 +141,26 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Allocates and clears.
+    /// Allocates, and clears unless it is opaque.
     pub(super) fn new(request: &Request) -> Result<Self> {
         let wanted = request.bytes.wanted();
-        let (gfp, node) = (request.wait.gfp(), request.node.as_raw());
+        let how = request.how;
+        if how.arm == Arm::Kernel {
+            let memory = KernelMemory::new(request)?;
+            // INVARIANT: What comes from the kernel is opaque.
+            return Ok(Self {
+                view: View {
+                    start: memory.start(),
+                    usable: memory.usable(wanted),
+                    requested: wanted,
+                    kind: request.kind,
+                    arm: Arm::Kernel,
+                    opaque: true,
+                },
+                source: Source::Kernel(memory),
+            });
+        }
+        let (gfp, node) = (how.gfp(), request.node.as_raw());
         match request.kind {
             Kind::Pages => {
                 let order = request.bytes.order();
@@ -135,7 +170,7 @@ impl Memory {
                 let first = NonNull::new(first).ok_or(ENOMEM)?;
                 // SAFETY: The block was just allocated.
                 let start = unsafe { bindings::quarry_helper_page_address(first.as_ptr()) };
-                // INVARIANT: `gfp` has the whole block cleared.
+                // INVARIANT: `gfp` has the whole block cleared, unless it is opaque.
                 Ok(Self {
                     view: View {
                         // SAFETY: The kernel can address the memory of the pool.
@@ -143,6 +178,8 @@ impl Memory {
                         usable: PAGE_SIZE << order,
                         requested: wanted,
                         kind: Kind::Pages,
+                        arm: Arm::Quarry,
+                        opaque: how.opaque,
                     },
                     source: Source::Pages { first, order },
                 })
@@ -150,22 +187,27 @@ impl Memory {
             Kind::Kmalloc => {
                 // SAFETY: As above.
                 let p = unsafe { exports::quarry_kmalloc_node(wanted, gfp, node) };
-                Self::cleared_up_to(p, wanted, wanted, Source::Kmalloc)
+                Self::sized(p, request, wanted, Source::Kmalloc)
+            }
+            Kind::Vmalloc if request.node.is_any() && how.opaque => {
+                // SAFETY: As above, and the device may sleep.
+                let p = unsafe { exports::quarry_vmalloc(wanted) };
+                Self::sized(p, request, 0, Source::Vmalloc)
             }
             Kind::Vmalloc if request.node.is_any() => {
-                // SAFETY: As above, and the device may sleep.
+                // SAFETY: As above.
                 let p = unsafe { exports::quarry_vzalloc(wanted) };
-                Self::cleared_up_to(p, wanted, wanted, Source::Vmalloc)
+                Self::sized(p, request, wanted, Source::Vmalloc)
             }
             Kind::Vmalloc => {
                 // SAFETY: As above.
                 let p = unsafe { exports::quarry_vmalloc_node(wanted, node) };
-                Self::cleared_up_to(p, wanted, 0, Source::Vmalloc)
+                Self::sized(p, request, 0, Source::Vmalloc)
             }
             Kind::Kvmalloc if request.node.is_any() => {
                 // SAFETY: As above.
                 let p = unsafe { exports::quarry_kvmalloc(wanted, gfp) };
-                Self::cleared_up_to(p, wanted, wanted, Source::Kvmalloc)
+                Self::sized(p, request, wanted, Source::Kvmalloc)
             }
             // `quarry_kvmalloc()` knows no nodes, but its two steps do.
             Kind::Kvmalloc => {
@@ -173,67 +215,67 @@ impl Memory {
                     // SAFETY: As above.
                     let p = unsafe { exports::quarry_kmalloc_node(wanted, gfp, node) };
                     if !p.is_null() {
-                        return Self::cleared_up_to(p, wanted, wanted, Source::Kvmalloc);
+                        return Self::sized(p, request, wanted, Source::Kvmalloc);
                     }
                 }
-                if request.wait != Wait::Yes {
+                if how.wait != Wait::Yes {
                     return Err(ENOMEM);
                 }
                 // SAFETY: As above, and this caller may sleep.
                 let p = unsafe { exports::quarry_vmalloc_node(wanted, node) };
-                Self::cleared_up_to(p, wanted, 0, Source::Kvmalloc)
+                Self::sized(p, request, 0, Source::Kvmalloc)
             }
             Kind::Object => Err(EINVAL),
         }
     }
 
-    /// Allocates and clears an object of a cache.
-    pub(super) fn object(cache: Arc<UserCache>, wait: Wait) -> Result<Self> {
-        let start = cache.alloc(wait.gfp()).ok_or(ENOMEM)?;
+    /// Allocates an object of a cache, and clears it unless it is opaque.
+    pub(super) fn object(cache: Arc<UserCache>, how: How) -> Result<Self> {
+        let arm = cache.arm();
+        let opaque = how.opaque || arm == Arm::Kernel;
+        let start = cache.alloc(How { opaque, ..how }.gfp()).ok_or(ENOMEM)?;
         let size = cache.object_size();
-        // INVARIANT: The cache has no constructor, so `gfp` has the object cleared.
+        // INVARIANT: The cache has no constructor, so `gfp` has the object cleared if it must be.
         Ok(Self {
             view: View {
                 start,
                 usable: size,
                 requested: size,
                 kind: Kind::Object,
+                arm,
+                opaque,
             },
             source: Source::Object(cache),
         })
     }
 
-    /// Owns what an allocator returned, of which the first `cleared` bytes are zero already, and
-    /// clears the rest.
-    fn cleared_up_to(
-        p: *mut c_void,
-        requested: usize,
-        cleared: usize,
-        source: Source,
-    ) -> Result<Self> {
+    /// Owns what an allocator returned for a request, of which the first `cleared` bytes are zero
+    /// already, and clears the rest unless it is opaque.
+    fn sized(p: *mut c_void, request: &Request, cleared: usize, source: Source) -> Result<Self> {
         let start = NonNull::new(p.cast::<u8>()).ok_or(ENOMEM)?;
+        let requested = request.bytes.wanted();
         let usable = usable_of(&source, start, requested);
-        // SAFETY: The memory has `usable` bytes, and nothing else uses it yet.
-        unsafe { clear(start, cleared, usable) };
-        let kind = match source {
-            Source::Kmalloc => Kind::Kmalloc,
-            Source::Vmalloc => Kind::Vmalloc,
-            _ => Kind::Kvmalloc,
-        };
+        let opaque = request.how.opaque;
+        if !opaque {
+            // SAFETY: The memory has `usable` bytes, and nothing else uses it yet.
+            unsafe { clear(start, cleared, usable) };
+        }
         // INVARIANT: By the allocators' contract, and by what was just written.
         Ok(Self {
             view: View {
                 start,
                 usable,
                 requested,
-                kind,
+                kind: request.kind,
+                arm: Arm::Quarry,
+                opaque,
             },
             source,
         })
     }
 
     /// Changes the size. The contents stay as they are up to the smaller of both sizes, also on
-    /// failure.
+    /// failure. Not for opaque memory.
     pub(super) fn resize(&mut self, bytes: usize, wait: Wait) -> Result {
         let old: *const c_void = self.view.start.as_ptr().cast();
         let p = match self.source {
@@ -244,7 +286,7 @@ impl Memory {
             Source::Vmalloc => unsafe { exports::quarry_vrealloc(old, bytes, wait.gfp()) },
             // SAFETY: As above.
             Source::Kvmalloc => unsafe { exports::quarry_kvrealloc(old, bytes, wait.gfp()) },
-            Source::Pages { .. } | Source::Object(_) => return Err(EOPNOTSUPP),
+            Source::Pages { .. } | Source::Object(_) | Source::Kernel(_) => return Err(EOPNOTSUPP),
         };
         let start = NonNull::new(p.cast::<u8>()).ok_or(ENOMEM)?;
         let usable = usable_of(&self.source, start, bytes);
@@ -336,6 +378,7 @@ impl Drop for Memory {
             Source::Kvmalloc => unsafe { exports::quarry_kvfree(p) },
             // SAFETY: As above.
             Source::Object(cache) => unsafe { cache.free(self.start) },
+            Source::Kernel(_) => {}
         }
     }
 }

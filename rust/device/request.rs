@@ -10,8 +10,14 @@ use kernel::{
     prelude::*, //
 };
 
+/// Flags that say how much an allocation may wait.
+pub(super) const WAIT_FLAGS: u32 = bindings::QUARRY_ALLOC_NOWAIT | bindings::QUARRY_ALLOC_ATOMIC;
+
+/// Flags that say what memory an allocation is.
+const MEMORY_FLAGS: u32 = bindings::QUARRY_ALLOC_OPAQUE | bindings::QUARRY_ALLOC_KERNEL;
+
 /// All flags that an allocation knows.
-pub(super) const ALLOC_FLAGS: u32 = bindings::QUARRY_ALLOC_NOWAIT | bindings::QUARRY_ALLOC_ATOMIC;
+pub(super) const ALLOC_FLAGS: u32 = WAIT_FLAGS | MEMORY_FLAGS;
 
 /// Pages of the largest contiguous allocation, as a power of two.
 pub(super) const MAX_ORDER: u32 = bindings::QUARRY_NR_ORDERS - 1;
@@ -71,7 +77,7 @@ pub(super) enum Wait {
 impl TryFrom<u32> for Wait {
     type Error = Error;
 
-    /// Reads `QUARRY_ALLOC_*`.
+    /// Reads `QUARRY_ALLOC_NOWAIT` and `QUARRY_ALLOC_ATOMIC`, and accepts no others.
     fn try_from(flags: u32) -> Result<Self> {
         match flags {
             0 => Ok(Wait::Yes),
@@ -83,15 +89,63 @@ impl TryFrom<u32> for Wait {
 }
 
 impl Wait {
-    /// Returns how memory for user space is asked for: always cleared, and quiet when there is
-    /// none.
+    /// Returns how memory that user space can read is asked for: always cleared, and quiet when
+    /// there is none.
     pub(super) fn gfp(self) -> bindings::gfp_t {
+        self.gfp_unread() | bindings::__GFP_ZERO
+    }
+
+    /// Returns how memory that user space cannot read is asked for.
+    pub(super) fn gfp_unread(self) -> bindings::gfp_t {
         let wait = match self {
             Wait::Yes => bindings::GFP_KERNEL,
             Wait::No => bindings::GFP_NOWAIT,
             Wait::Atomic => bindings::GFP_ATOMIC,
         };
-        wait | bindings::__GFP_ZERO | bindings::__GFP_NOWARN
+        wait | bindings::__GFP_NOWARN
+    }
+}
+
+/// Whose allocators serve an allocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arm {
+    Quarry,
+    Kernel,
+}
+
+/// How an allocation is made: `QUARRY_ALLOC_*`.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) wait: Wait,
+    pub(super) arm: Arm,
+    /// Whether user space can never read or write it.
+    pub(super) opaque: bool,
+}
+
+impl How {
+    /// Returns how memory is asked for: cleared unless nobody can read it.
+    pub(super) fn gfp(self) -> bindings::gfp_t {
+        if self.opaque {
+            self.wait.gfp_unread()
+        } else {
+            self.wait.gfp()
+        }
+    }
+}
+
+impl TryFrom<u32> for How {
+    type Error = Error;
+
+    fn try_from(flags: u32) -> Result<Self> {
+        Ok(Self {
+            wait: Wait::try_from(flags & !MEMORY_FLAGS)?,
+            arm: if flags & bindings::QUARRY_ALLOC_KERNEL != 0 {
+                Arm::Kernel
+            } else {
+                Arm::Quarry
+            },
+            opaque: flags & MEMORY_FLAGS != 0,
+        })
     }
 }
 
@@ -189,7 +243,7 @@ pub(super) struct Request {
     pub(super) kind: Kind,
     pub(super) bytes: Bytes,
     pub(super) node: Node,
-    pub(super) wait: Wait,
+    pub(super) how: How,
 }
 
 /// An allocation that user space asks for.
@@ -200,7 +254,7 @@ pub(super) enum Wanted {
     Object {
         /// As user space gave it; looked up later.
         cache: u32,
-        wait: Wait,
+        how: How,
     },
 }
 
@@ -208,23 +262,23 @@ impl Wanted {
     /// Checks the members of an allocation that are the same in an ioctl and in a batch.
     pub(super) fn new(kind: u32, flags: u32, node: i32, bytes: u64, cache: u32) -> Result<Self> {
         let kind = Kind::try_from(kind)?;
-        let wait = Wait::try_from(flags)?;
+        let how = How::try_from(flags)?;
         let node = Node::try_from(node)?;
         if kind == Kind::Object {
             // A cache takes its slabs from where it wants.
-            if bytes != 0 || !node.is_any() {
+            if bytes != 0 || !node.is_any() || how.arm == Arm::Kernel {
                 return Err(EINVAL);
             }
-            return Ok(Wanted::Object { cache, wait });
+            return Ok(Wanted::Object { cache, how });
         }
-        if cache != 0 || (kind == Kind::Vmalloc && wait != Wait::Yes) {
+        if cache != 0 || (kind == Kind::Vmalloc && how.wait != Wait::Yes) {
             return Err(EINVAL);
         }
         Ok(Wanted::Memory(Request {
             kind,
             bytes: Bytes::new(kind, bytes)?,
             node,
-            wait,
+            how,
         }))
     }
 }

@@ -1,154 +1,497 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The magazines of one CPU, and the fast path to them.
+//! The magazines that one CPU has of one node, and the fast path to them.
 //!
 //! # Laws
 //!
-//! - The magazines of a CPU are used by that CPU only, in a [`Section`]; or, when it is offline, by
-//!   whoever empties them.
+//! - The magazines of a CPU are used by that CPU only, in a section: between `enter` and `leave`, with
+//!   preemption off. Or, when it is offline, by whoever empties them.
+//! - `top` is the place behind the last entry of the loaded magazine, `base` that of its first. What is
+//!   pushed goes to `top`, as long as that lies before `end`.
+//! - What came in is what went out and what is there: entries pushed and brought in batches, entries
+//!   popped and taken in batches, entries in the loaded and the spare magazine.
 
 use crate::{
-    bindings,
     magazine::{
+        self,
         Entry,
-        Magazine, //
+        Magazine,
+        Place,
+        Run,
+        ROUNDS, //
     },
     percpu::Handle,
-    preempt, //
+    preempt::{
+        self,
+        PinnedCpu, //
+    }, //
 };
 use core::{
-    cell::Cell,
     ptr::NonNull,
     sync::atomic::{
-        compiler_fence,
+        AtomicPtr,
         AtomicU64,
-        Ordering::{
-            Relaxed,
-            SeqCst, //
-        }, //
+        Ordering::Relaxed, //
     }, //
 };
 
-/// In place of the node that a CPU is ready for: its magazines are being changed.
-const BUSY: u32 = 1 << 31;
-/// A route on which no CPU takes entries back by the fast path.
-pub(crate) const NO_ROUTE: u32 = u32::MAX;
+#[cfg(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT)))]
+#[path = "cpu/x86_64.rs"]
+mod here;
+#[cfg(not(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT))))]
+#[path = "cpu/portable.rs"]
+mod here;
 
-/// What one CPU has.
+use here::Here;
+
+/// What one CPU has of one node. Only the CPU itself writes; others read for statistics.
 #[repr(C, align(64))]
 pub(crate) struct Cpu {
-    /// The node whose entries the CPU takes back, or [`BUSY`].
-    pub(super) ready: Cell<u32>,
-    /// Node that the CPU takes memory from.
+    /// In the lowest bit whether a section is on, above it the number of entries popped.
+    word: AtomicU64,
+    top: AtomicPtr<magazine::Address>,
+    base: AtomicPtr<magazine::Address>,
+    /// Where the loaded magazine ends for `push`; where it begins, if pushing needs the slow path.
+    end: AtomicPtr<magazine::Address>,
+    loaded: AtomicPtr<Magazine>,
+    spare: AtomicPtr<Magazine>,
+    /// Entries that came in batches, less those that went in batches.
+    balance: AtomicU64,
+    /// Entries handed out, and taken back, past the magazines.
+    past: [AtomicU64; 2],
+    slow: AtomicU64,
+    refills: AtomicU64,
+    drains: AtomicU64,
+    /// What was going on when the clock ticked last.
+    seen: AtomicU64,
+    /// Entries are pushed by the slow path only.
+    closed: bool,
+    /// The node whose entries these are.
     pub(super) node: u32,
-    pub(super) loaded: Cell<NonNull<Magazine>>,
-    pub(super) spare: Cell<NonNull<Magazine>>,
-    pub(super) allocs: AtomicU64,
-    pub(super) frees: AtomicU64,
-    pub(super) refills: AtomicU64,
-    pub(super) drains: AtomicU64,
-    pub(super) slow: AtomicU64,
-    /// `allocs + frees` when the clock ticked last.
-    pub(super) seen: AtomicU64,
 }
 
-// SAFETY: By the laws of this module, the cells are used by one CPU at a time.
-unsafe impl Send for Cpu {}
-// SAFETY: As above; the counters are atomic.
-unsafe impl Sync for Cpu {}
+/// Counters of a front.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counters {
+    /// Entries handed out.
+    pub(crate) allocs: u64,
+    /// Entries taken back.
+    pub(crate) frees: u64,
+    /// Magazines filled from the backing store.
+    pub(crate) refills: u64,
+    /// Magazines emptied into the backing store.
+    pub(crate) drains: u64,
+    /// Single entries that bypassed the magazines.
+    pub(crate) slow: u64,
+}
+
+/// Something to count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Entries are handed out, or taken back, past the magazines.
+    PastAlloc,
+    PastFree,
+    /// One of those was a single one.
+    Slow,
+    /// A magazine was filled from the backing store, or emptied into it.
+    Refill,
+    Drain,
+}
 
 impl Cpu {
     /// Returns what a CPU has at first: nothing.
-    pub(super) fn new(cpu: u32) -> Self {
+    pub(super) fn new(node: u32, closed: bool) -> Self {
+        let dummy = Magazine::dummy();
+        // SAFETY: The dummy is always there.
+        let base = unsafe { dummy.as_ref() }.base();
         Self {
-            ready: Cell::new(node_of(cpu)),
-            node: node_of(cpu),
-            loaded: Cell::new(Magazine::dummy()),
-            spare: Cell::new(Magazine::dummy()),
-            allocs: AtomicU64::new(0),
-            frees: AtomicU64::new(0),
+            word: AtomicU64::new(0),
+            top: AtomicPtr::new(base),
+            base: AtomicPtr::new(base),
+            end: AtomicPtr::new(base),
+            loaded: AtomicPtr::new(dummy.as_ptr()),
+            spare: AtomicPtr::new(dummy.as_ptr()),
+            balance: AtomicU64::new(0),
+            past: [const { AtomicU64::new(0) }; 2],
+            slow: AtomicU64::new(0),
             refills: AtomicU64::new(0),
             drains: AtomicU64::new(0),
-            slow: AtomicU64::new(0),
             seen: AtomicU64::new(0),
+            closed,
+            node,
         }
     }
-}
 
-/// Adds one to a counter that only this CPU writes.
-#[inline(always)]
-pub(super) fn count(counter: &AtomicU64) {
-    // ORDERING: Statistics. An interrupt between load and store may lose one of the two counts.
-    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
-}
+    fn loaded(&self) -> &Magazine {
+        // ORDERING: Written by this CPU; others find a magazine that they only count.
+        // SAFETY: Never null, and magazines live as long as the front.
+        unsafe { &*self.loaded.load(Relaxed) }
+    }
 
-fn node_of(cpu: u32) -> u32 {
-    // SAFETY: The CPU is possible.
-    unsafe { bindings::quarry_helper_cpu_to_mem(cpu) }
+    fn spare(&self) -> &Magazine {
+        // ORDERING: As in `loaded`.
+        // SAFETY: As in `loaded`.
+        unsafe { &*self.spare.load(Relaxed) }
+    }
+
+    /// Returns the entries of the loaded magazine; nonsense of at most a magazine while it changes.
+    fn fill(&self) -> usize {
+        // ORDERING: Written by this CPU; what others read is for statistics.
+        let (top, base) = (self.top.load(Relaxed), self.base.load(Relaxed));
+        let fill = top.addr().wrapping_sub(base.addr()) / 8;
+        if fill > ROUNDS {
+            0
+        } else {
+            fill
+        }
+    }
+
+    /// Returns the number of entries in the magazines, see [`Cpu::fill`].
+    pub(super) fn cached(&self) -> usize {
+        self.fill() + self.spare().count() as usize
+    }
+
+    /// Adds the counters to a sum; what goes on meanwhile makes them a little wrong.
+    pub(super) fn add_to(&self, sum: &mut Counters) {
+        // ORDERING: Statistics.
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        let popped = get(&self.word) >> 1;
+        let pushed = popped
+            .wrapping_add(self.cached() as u64)
+            .wrapping_sub(get(&self.balance));
+        let [allocs, frees] = self.past.each_ref().map(get);
+        for (sum, count) in [
+            (&mut sum.allocs, popped.wrapping_add(allocs)),
+            (&mut sum.frees, pushed.wrapping_add(frees)),
+            (&mut sum.refills, get(&self.refills)),
+            (&mut sum.drains, get(&self.drains)),
+            (&mut sum.slow, get(&self.slow)),
+        ] {
+            *sum = sum.wrapping_add(count);
+        }
+    }
+
+    fn counter(&self, event: Event) -> &AtomicU64 {
+        let [allocs, frees] = &self.past;
+        match event {
+            Event::PastAlloc => allocs,
+            Event::PastFree => frees,
+            Event::Slow => &self.slow,
+            Event::Refill => &self.refills,
+            Event::Drain => &self.drains,
+        }
+    }
+
+    /// Counts something on this CPU, inside or outside of a section.
+    pub(super) fn count(&self, event: Event, by: u64) {
+        // ORDERING: Statistics that only this CPU writes; where an addition is no single instruction,
+        // an interrupt may lose one.
+        let counter = self.counter(event);
+        counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+    }
+
+    /// Returns whether there was no push and no pop since the last call.
+    pub(super) fn was_idle(&self) -> bool {
+        // ORDERING: This CPU's own numbers; that of an interrupt in between is seen next time.
+        let now = [&self.word, &self.balance]
+            .into_iter()
+            .fold(self.top.load(Relaxed).addr() as u64, |sum, word| {
+                sum.wrapping_add(word.load(Relaxed))
+            });
+        self.seen.swap(now, Relaxed) == now
+    }
+
+    /// Counts entries that came in one batch and leave one by one, or the other way round.
+    fn book(&self, came: u64, went: u64) {
+        // ORDERING: Written by this CPU, with no interrupt that writes: in a section.
+        let balance = self.balance.load(Relaxed);
+        self.balance
+            .store(balance.wrapping_add(came).wrapping_sub(went), Relaxed);
+    }
+
+    /// Loads a magazine.
+    fn load(&self, magazine: NonNull<Magazine>) {
+        // SAFETY: Whoever loads a magazine has it, so that it is alive.
+        let this = unsafe { magazine.as_ref() };
+        let base = this.base();
+        let end = if self.closed { base } else { this.end() };
+        // ORDERING: Read by this CPU outside of the section; see `fill` for others.
+        self.loaded.store(magazine.as_ptr(), Relaxed);
+        self.base.store(base, Relaxed);
+        self.end.store(end, Relaxed);
+        self.top.store(this.top(), Relaxed);
+    }
+
+    /// Empties both magazines, passing on what was in them.
+    ///
+    /// In a section, or for a CPU that is offline.
+    pub(super) fn empty(&self, mut take: impl FnMut(magazine::Entries<'_>)) {
+        let loaded = self.loaded();
+        if !loaded.is_dummy() {
+            // ORDERING: As in `load`.
+            loaded.set_top(self.top.load(Relaxed));
+            self.top.store(loaded.base(), Relaxed);
+        }
+        for magazine in [loaded, self.spare()] {
+            if magazine.count() != 0 {
+                self.book(0, magazine.count().into());
+                magazine.empty(&mut take);
+            }
+        }
+    }
+
+    /// Takes both magazines away, when nobody uses them any more.
+    pub(super) fn dismantle(&self) -> [NonNull<Magazine>; 2] {
+        let dummy = Magazine::dummy();
+        let magazines = [&self.loaded, &self.spare].map(|place| {
+            // ORDERING: Nobody else looks.
+            NonNull::new(place.swap(dummy.as_ptr(), Relaxed)).unwrap_or(dummy)
+        });
+        self.load(dummy);
+        magazines
+    }
 }
 
 /// The right to use a CPU's magazines, until dropped.
 pub(super) struct Section<'a> {
     pub(super) cpu: &'a Cpu,
-    ready: u32,
+    here: Here,
 }
 
 impl<'a> Section<'a> {
     /// Enters, unless this CPU is in a section already.
-    #[inline(always)]
-    pub(super) fn enter(cpu: &'a Cpu) -> Option<Self> {
-        let ready = cpu.ready.get();
-        if ready & BUSY != 0 {
+    pub(super) fn enter(local: Local, pinned: &'a PinnedCpu) -> Option<Self> {
+        // SAFETY: The front is alive, and `pinned` says that the CPU stays.
+        let (here, cpu) = unsafe { (Here::new(local.0), local.0.this(pinned)) };
+        // Made only once entered: dropping one ends the section.
+        here.enter().then(|| Self { cpu, here })
+    }
+
+    /// Takes an entry out of the loaded magazine, and counts it.
+    pub(super) fn pop(&self) -> Option<Entry> {
+        let top = self.here.top();
+        if self.here.is_base(top) {
             return None;
         }
-        Some(Self::begin(cpu, ready))
+        // SAFETY: Between base and top lie entries.
+        let entry = unsafe { magazine::read(top.wrapping_sub(1)) };
+        self.here.move_top(-1);
+        self.count_pops(1);
+        Some(entry)
     }
 
-    /// Enters, if this CPU is in no section and takes back entries of `route`.
-    #[inline(always)]
-    pub(super) fn enter_for(cpu: &'a Cpu, route: u32) -> Option<Self> {
-        if cpu.ready.get() != route {
-            return None;
+    /// Counts entries that were popped.
+    pub(super) fn count_pops(&self, pops: u64) {
+        // ORDERING: Nobody else writes it during the section.
+        let word = self.cpu.word.load(Relaxed);
+        self.cpu.word.store(word.wrapping_add(pops << 1), Relaxed);
+    }
+
+    /// Puts an entry into the loaded magazine. Returns whether there was room.
+    pub(super) fn push(&self, entry: Entry) -> bool {
+        let top = self.here.top();
+        if top >= self.cpu.loaded().end() {
+            return false;
         }
-        Some(Self::begin(cpu, route))
+        // SAFETY: A place before the end of the loaded magazine, which is ours.
+        unsafe { magazine::write(top, entry) };
+        self.here.move_top(1);
+        true
     }
 
-    #[inline(always)]
-    fn begin(cpu: &'a Cpu, ready: u32) -> Self {
-        cpu.ready.set(BUSY);
-        // ORDERING: Between this CPU and interrupts on it: the word is set before the magazines are
-        // touched, and they are whole again before it is set back.
-        compiler_fence(SeqCst);
-        Self { cpu, ready }
+    /// Lets `fill` put entries into the loaded magazine. It is told for how many there is room, and
+    /// returns how many it put.
+    pub(super) fn fill(&self, fill: impl FnOnce(u32, &mut Filling) -> u32) {
+        let mut filling = Filling {
+            at: self.here.top(),
+            end: self.cpu.loaded().end(),
+        };
+        let room = filling.end.addr().wrapping_sub(filling.at.addr()) / 8;
+        // CAST: At most `ROUNDS`.
+        let came = fill(room as u32, &mut filling);
+        // ORDERING: Nobody else writes it during the section.
+        self.cpu.top.store(filling.at, Relaxed);
+        self.cpu.book(came.into(), 0);
     }
 
+    /// Returns the entries on top of the loaded magazine, at most `most`.
     #[inline(always)]
-    pub(super) fn loaded(&self) -> &Magazine {
-        // SAFETY: By the laws of this module the magazine is alive and ours.
-        unsafe { self.cpu.loaded.get().as_ref() }
+    pub(super) fn last(&self, most: usize) -> magazine::Entries<'_> {
+        let count = self.cpu.fill().min(most);
+        // SAFETY: Between base and top lie entries; nobody changes them during the section.
+        unsafe { magazine::entries(self.here.top().wrapping_sub(count), count) }
     }
 
+    /// Removes entries from the top of the loaded magazine, which has as many, and counts them.
     #[inline(always)]
-    pub(super) fn spare(&self) -> &Magazine {
-        // SAFETY: As above.
-        unsafe { self.cpu.spare.get().as_ref() }
+    pub(super) fn drop_last(&self, count: usize) {
+        let top = self.here.top().wrapping_sub(count);
+        // ORDERING: Nobody else writes it during the section.
+        self.cpu.top.store(top, Relaxed);
+        self.count_pops(count as u64);
     }
+
+    /// Returns the room that the loaded magazine has for `push`.
+    #[inline(always)]
+    pub(super) fn room(&self) -> Room<'a> {
+        let top = self.here.top();
+        Room {
+            cpu: self.cpu,
+            top,
+            // ORDERING: Written by this CPU. For a closed front it lies below the top.
+            left: (self.cpu.end.load(Relaxed).addr().saturating_sub(top.addr())) / 8,
+        }
+    }
+
+    /// Returns whether the CPU has no magazine loaded, or no spare one.
+    pub(super) fn lacks(&self, which: Which) -> bool {
+        // ORDERING: Written by this CPU.
+        core::ptr::eq(
+            self.place(which).load(Relaxed),
+            Magazine::dummy().as_ptr().cast_const(),
+        )
+    }
+
+    fn place(&self, which: Which) -> &AtomicPtr<Magazine> {
+        match which {
+            Which::Loaded => &self.cpu.loaded,
+            Which::Spare => &self.cpu.spare,
+        }
+    }
+
+    /// Gives the CPU a magazine in place of the one it has, which is returned.
+    pub(super) fn replace(&self, which: Which, magazine: NonNull<Magazine>) -> NonNull<Magazine> {
+        let old = match which {
+            Which::Loaded => {
+                let loaded = self.cpu.loaded();
+                if !loaded.is_dummy() {
+                    loaded.set_top(self.here.top());
+                }
+                let old = NonNull::from(loaded);
+                self.cpu.load(magazine);
+                old
+            }
+            Which::Spare => {
+                // ORDERING: Written by this CPU; see `loaded` for others.
+                let old = self.cpu.spare.swap(magazine.as_ptr(), Relaxed);
+                NonNull::new(old).unwrap_or(Magazine::dummy())
+            }
+        };
+        // SAFETY: The CPU has the one, and the caller has the other.
+        let (came, went) = unsafe { (magazine.as_ref().count(), old.as_ref().count()) };
+        self.cpu.book(came.into(), went.into());
+        old
+    }
+
+    /// Makes the spare magazine the loaded one, and the other way round.
+    pub(super) fn swap(&self) {
+        let spare = NonNull::from(self.cpu.spare());
+        let loaded = self.replace(Which::Loaded, spare);
+        self.replace(Which::Spare, loaded);
+    }
+
+    /// Returns whether the spare magazine has room.
+    pub(super) fn spare_has_room(&self) -> bool {
+        !self.cpu.spare().is_full()
+    }
+}
+
+/// The loaded magazine while it is filled.
+pub(super) struct Filling {
+    at: Place,
+    end: Place,
+}
+
+impl Filling {
+    /// Puts entries. Those for which there is no room are lost.
+    #[inline(always)]
+    pub(super) fn put(&mut self, run: Run) {
+        let room = self.end.addr().wrapping_sub(self.at.addr()) / 8;
+        let mut at = self.at;
+        for entry in run.first(room).iter() {
+            // SAFETY: A place before the end of the magazine, which the section has.
+            unsafe { magazine::write(at, entry) };
+            at = at.wrapping_add(1);
+        }
+        self.at = at;
+    }
+}
+
+/// What room there is in the loaded magazine, during a section.
+pub(crate) struct Room<'a> {
+    cpu: &'a Cpu,
+    top: Place,
+    left: usize,
+}
+
+impl Room<'_> {
+    /// Returns whether the magazine is for entries of a node.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, node: u32) -> bool {
+        self.cpu.node == node
+    }
+
+    /// Returns for how many entries there is room.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Puts an entry where the next but `index` goes.
+    ///
+    /// # Safety
+    ///
+    /// There is room for it.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&mut self, index: usize, entry: Entry) {
+        // SAFETY: By the contract of this function.
+        unsafe { magazine::write(self.top.wrapping_add(index), entry) };
+    }
+
+    /// Says that the next `count` entries have been put.
+    ///
+    /// # Safety
+    ///
+    /// They have.
+    #[inline(always)]
+    pub(crate) unsafe fn advance(&mut self, count: usize) {
+        self.top = self.top.wrapping_add(count);
+        self.left = self.left.wrapping_sub(count);
+    }
+
+    /// Says that the entries are there.
+    #[inline(always)]
+    pub(super) fn finish(self) {
+        // ORDERING: Nobody else writes it during the section.
+        self.cpu.top.store(self.top, Relaxed);
+    }
+}
+
+/// One of a CPU's two magazines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Loaded,
+    Spare,
 }
 
 impl Drop for Section<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // ORDERING: As in `begin`.
-        compiler_fence(SeqCst);
-        self.cpu.ready.set(self.ready);
+        self.here.leave();
     }
 }
 
-/// The fast path of a front.
+/// The fast path to what each CPU has of one node.
 #[derive(Clone, Copy)]
 pub(crate) struct Local(pub(super) Handle<Cpu>);
 
 impl Local {
+    /// Returns the node.
+    pub(super) fn node(self, pinned: &PinnedCpu) -> u32 {
+        // SAFETY: The front is alive, as it has itself the fast path.
+        unsafe { self.0.this(pinned) }.node
+    }
+
     /// Takes an entry from this CPU's loaded magazine.
     ///
     /// Context: Any but NMI.
@@ -158,17 +501,25 @@ impl Local {
     /// The front is alive.
     #[inline(always)]
     pub(crate) unsafe fn pop(self) -> Option<Entry> {
-        let pinned = preempt::pin();
-        // SAFETY: By the contract of this function.
-        let cpu = unsafe { self.0.this(&pinned) };
-        let entry = Section::enter(cpu)?.loaded().pop()?;
-        count(&cpu.allocs);
+        let _pinned = preempt::pin();
+        // SAFETY: By the contract of this function; the CPU stays.
+        let here = unsafe { Here::new(self.0) };
+        if !here.enter() {
+            return None;
+        }
+        let top = here.top();
+        if here.is_base(top) {
+            here.leave();
+            return None;
+        }
+        // SAFETY: Between base and top lie entries.
+        let entry = unsafe { magazine::read(top.wrapping_sub(1)) };
+        here.move_top(-1);
+        here.leave_popped();
         Some(entry)
     }
 
-    /// Puts an entry into this CPU's loaded magazine. Returns whether it took it.
-    ///
-    /// `route` is the node of the entry, or [`NO_ROUTE`].
+    /// Puts an entry of the node into this CPU's loaded magazine. Returns whether it took it.
     ///
     /// Context: Any but NMI.
     ///
@@ -176,18 +527,22 @@ impl Local {
     ///
     /// The front is alive.
     #[inline(always)]
-    pub(crate) unsafe fn push(self, entry: Entry, route: u32) -> bool {
-        let pinned = preempt::pin();
-        // SAFETY: By the contract of this function.
-        let cpu = unsafe { self.0.this(&pinned) };
-        let Some(section) = Section::enter_for(cpu, route) else {
-            return false;
-        };
-        if !section.loaded().push(entry) {
+    pub(crate) unsafe fn push(self, entry: Entry) -> bool {
+        let _pinned = preempt::pin();
+        // SAFETY: By the contract of this function; the CPU stays.
+        let here = unsafe { Here::new(self.0) };
+        if !here.enter() {
             return false;
         }
-        drop(section);
-        count(&cpu.frees);
+        let top = here.top();
+        if here.is_end(top) {
+            here.leave();
+            return false;
+        }
+        // SAFETY: A place before the end of the loaded magazine, which is ours.
+        unsafe { magazine::write(top, entry) };
+        here.move_top(1);
+        here.leave();
         true
     }
 }

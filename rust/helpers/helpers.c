@@ -21,6 +21,13 @@
 
 #include "helpers.h"
 
+DEFINE_PER_CPU(void __percpu *[QUARRY_NR_HOMES], quarry_homes);
+
+struct page *quarry_helper_alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
+{
+	return alloc_pages_node(nid, gfp, order);
+}
+
 unsigned long quarry_helper_array_index_nospec(unsigned long index, unsigned long size)
 {
 	return array_index_nospec(index, size);
@@ -46,9 +53,14 @@ void quarry_helper_free_page(struct page *page)
 	__free_page(page);
 }
 
-struct page *quarry_helper_get_chunk(int nid, gfp_t gfp, unsigned int order)
+void quarry_helper_free_pages(struct page *page, unsigned int order)
 {
-	return alloc_pages_node(nid, gfp, order);
+	__free_pages(page, order);
+}
+
+void __percpu *quarry_helper_home(unsigned int slot)
+{
+	return raw_cpu_read(quarry_homes[slot]);
 }
 
 bool quarry_helper_init_on_alloc(void)
@@ -61,9 +73,29 @@ bool quarry_helper_init_on_free(void)
 	return want_init_on_free();
 }
 
+void *quarry_helper_kmalloc_node(size_t size, gfp_t gfp, int nid)
+{
+	return kmalloc_node(size, gfp, nid);
+}
+
+void *quarry_helper_kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	return kmem_cache_alloc(cache, gfp);
+}
+
+struct kmem_cache *quarry_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
+{
+	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+}
+
 void *quarry_helper_kvmalloc(size_t size, gfp_t gfp)
 {
 	return kvmalloc(size, gfp);
+}
+
+void *quarry_helper_kvmalloc_node(size_t size, gfp_t gfp, int nid)
+{
+	return kvmalloc_node(size, gfp, nid);
 }
 
 unsigned long quarry_helper_lock(raw_spinlock_t *lock)
@@ -182,6 +214,11 @@ void quarry_helper_preempt_enable(void)
 	preempt_enable();
 }
 
+void quarry_helper_set_home(unsigned int cpu, unsigned int slot, void __percpu *home)
+{
+	per_cpu(quarry_homes[slot], cpu) = home;
+}
+
 void *quarry_helper_this_cpu(void __percpu *pointer)
 {
 	return this_cpu_ptr(pointer);
@@ -205,6 +242,11 @@ unsigned long quarry_helper_vmalloc_end(void)
 unsigned long quarry_helper_vmalloc_start(void)
 {
 	return VMALLOC_START;
+}
+
+void *quarry_helper_vmalloc_node(unsigned long size, int nid)
+{
+	return vmalloc_node(size, nid);
 }
 
 void *quarry_helper_vmap(struct page **pages, unsigned int count)

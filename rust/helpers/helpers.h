@@ -7,9 +7,11 @@
 #define _QUARRY_HELPERS_H
 
 #include <linux/gfp_types.h>
+#include <linux/percpu-defs.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
+struct kmem_cache;
 struct page;
 
 /* Classes of locks, in alphabetical order; rust/lock.rs says how they are taken. */
@@ -22,15 +24,25 @@ enum quarry_lock_class {
 	QUARRY_NR_LOCK_CLASSES,
 };
 
+/* For each CPU, what rust/front/home.rs keeps there. */
+#define QUARRY_NR_HOMES 32
+DECLARE_PER_CPU(void __percpu *[QUARRY_NR_HOMES], quarry_homes);
+
+struct page *quarry_helper_alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
 unsigned long quarry_helper_array_index_nospec(unsigned long index, unsigned long size);
 void quarry_helper_cond_resched(void);
 unsigned int quarry_helper_cpu_to_mem(unsigned int cpu);
 bool quarry_helper_fatal_signal_pending(void);
 void quarry_helper_free_page(struct page *page);
-struct page *quarry_helper_get_chunk(int nid, gfp_t gfp, unsigned int order);
+void quarry_helper_free_pages(struct page *page, unsigned int order);
+void __percpu *quarry_helper_home(unsigned int slot);
 bool quarry_helper_init_on_alloc(void);
 bool quarry_helper_init_on_free(void);
+void *quarry_helper_kmalloc_node(size_t size, gfp_t gfp, int nid);
+void *quarry_helper_kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
+struct kmem_cache *quarry_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
 void *quarry_helper_kvmalloc(size_t size, gfp_t gfp);
+void *quarry_helper_kvmalloc_node(size_t size, gfp_t gfp, int nid);
 unsigned long quarry_helper_lock(raw_spinlock_t *lock);
 void quarry_helper_lock_init(raw_spinlock_t *lock, enum quarry_lock_class class);
 void quarry_helper_memalloc_restore(unsigned int flags);
@@ -52,11 +64,13 @@ void *quarry_helper_pfn_to_kaddr(unsigned long pfn);
 struct page *quarry_helper_pfn_to_page(unsigned long pfn);
 void quarry_helper_preempt_disable(void);
 void quarry_helper_preempt_enable(void);
+void quarry_helper_set_home(unsigned int cpu, unsigned int slot, void __percpu *home);
 void *quarry_helper_this_cpu(void __percpu *pointer);
 unsigned long quarry_helper_totalram_pages(void);
 void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags);
 unsigned long quarry_helper_vmalloc_end(void);
 unsigned long quarry_helper_vmalloc_start(void);
+void *quarry_helper_vmalloc_node(unsigned long size, int nid);
 void *quarry_helper_vmap(struct page **pages, unsigned int count);
 void quarry_helper_vunmap(const void *addr);
 

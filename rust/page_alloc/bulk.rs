@@ -58,10 +58,11 @@ pub(crate) fn alloc_bulk(
             let mut got = 0;
             let node = node.unwrap_or_else(here);
             // CAST: At most `BULK`.
-            Blocks(order).refill(node, gfp, want as u32, |entry| {
-                // ORDERING: The page is ours alone.
-                entry.state.store(held(kind, order), Relaxed);
-                if let Some(slot) = pages.get_mut(filled + got) {
+            Blocks(order).refill(node, gfp, want as u32, |run| {
+                let slots = pages.iter_mut().skip(filled + got);
+                for (slot, entry) in slots.zip(run.iter()) {
+                    // ORDERING: The page is ours alone.
+                    entry.state.store(held(kind, order), Relaxed);
                     *slot = Pfn::of_address(entry.address.addr().get()).page();
                     got += 1;
                 }
@@ -91,23 +92,30 @@ pub(crate) fn alloc_bulk(
 ///
 /// The caller gives up the pages, if they are some.
 pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
-    let order = Order::ZERO;
-    for batch in pages.chunks(BULK) {
-        let mut entries = Batch::<BULK>::new();
-        for &page in batch {
-            match release(kind, page) {
-                Ok(entry) => entries.push(entry),
-                Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
+    let mut batch = Batch::<BULK>::new();
+    let mut node = 0;
+    let mut freed = 0u64;
+    for &page in pages {
+        match release(kind, page) {
+            Ok((entry, of)) => {
+                freed += 1;
+                // A batch is of one node.
+                if of != node || !batch.push(entry) {
+                    Blocks(Order::ZERO).drain(node, batch.entries());
+                    batch = Batch::new();
+                    node = of;
+                    batch.push(entry);
+                }
             }
+            Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
         }
-        let entries = entries.as_slice();
-        Blocks(order).drain(entries);
-        pool().front(order).count_bulk(0, entries.len() as u64);
     }
+    Blocks(Order::ZERO).drain(node, batch.entries());
+    pool().front(Order::ZERO).count_bulk(0, freed);
 }
 
-/// Takes a page from its owner.
-fn release(kind: Kind, page: *const bindings::page) -> Result<Entry, BadFree> {
+/// Takes a page from its owner. Returns the page and its node.
+fn release(kind: Kind, page: *const bindings::page) -> Result<(Entry, usize), BadFree> {
     let pfn = Pfn::of_page(page);
     let window = window::window(pfn.window()).ok_or(BadFree::Foreign)?;
     let state = window.state(pfn.frame());
@@ -122,5 +130,6 @@ fn release(kind: Kind, page: *const bindings::page) -> Result<Entry, BadFree> {
         // SAFETY: The page was its owner's until now and is ours.
         unsafe { clear(address, PAGE_SIZE) };
     }
-    Ok(Entry { address, state })
+    // CAST: Lossless.
+    Ok((Entry { address, state }, window.node() as usize))
 }

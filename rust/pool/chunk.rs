@@ -14,14 +14,21 @@
 //! # Laws
 //!
 //! - `free[h]` is the number of set bits in half `h`.
-//! - `runs[w]` describes word `w`, and `largest` the whole bitmap, unless they are stale.
+//! - `runs` describes each word, and `largest` the whole bitmap, unless they are stale.
 //! - `free[0] + free[1] <= present`.
 
 use super::{
+    runs::{
+        Runs,
+        WORD_RUN, //
+    },
     word::{
+        length,
         run,
         starts,
+        word_bits,
         word_mask,
+        word_starts,
         WORD_ORDER, //
     },
     Order,
@@ -38,6 +45,19 @@ pub(crate) const FRAMES: usize = 1024;
 const WORD: usize = 64;
 const WORDS: usize = FRAMES / WORD;
 const HALF_WORDS: usize = WORDS / 2;
+
+/// Returns the halves that some words lie in, the first of which is number `first`.
+fn halves_of(first: usize, words: usize) -> core::ops::RangeInclusive<usize> {
+    let half = first / HALF_WORDS;
+    half..=(half + (words - 1) / HALF_WORDS).min(1)
+}
+
+/// Returns how many pages of `words` words lie in each half that has some.
+fn pages_in_half(words: usize) -> u16 {
+    // CAST: At most 512.
+    (words.min(HALF_WORDS) * WORD) as u16
+}
+
 /// A law that does not hold, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) &'static str);
@@ -57,8 +77,7 @@ impl Frames {
 pub(crate) struct Chunk<Id> {
     link: Link<Id>,
     bits: [u64; WORDS],
-    /// Largest order in each word, plus one; 0 for a word without free pages.
-    runs: [u8; WORDS],
+    runs: Runs,
     /// Largest order in the chunk, plus one; 0 for a chunk without free pages.
     largest: u8,
     /// Words whose `runs` are out of date, one bit a word; with any, so are `largest` and the chunk's
@@ -85,7 +104,7 @@ impl<Id> Chunk<Id> {
         Self {
             link: Link::new(),
             bits: [0; WORDS],
-            runs: [0; WORDS],
+            runs: Runs::NONE,
             largest: 0,
             stale: 0,
             free: [0; 2],
@@ -122,9 +141,16 @@ impl<Id> Chunk<Id> {
         self.put(frame, order);
     }
 
-    /// Takes all pages out of a whole chunk, which is in no list. Returns which pages they were.
-    pub(super) fn clear(&mut self) -> Frames {
-        Frames(core::mem::replace(self, Self::new()).bits)
+    /// Takes all free pages out of the chunk, which is in no list: it does not have them any more.
+    /// Returns which pages they were.
+    pub(super) fn strip(&mut self) -> Frames {
+        // CAST: At most `FRAMES`.
+        let present = self.nr_present().wrapping_sub(self.nr_free()) as u16;
+        let left = Self {
+            present,
+            ..Self::new()
+        };
+        Frames(core::mem::replace(self, left).bits)
     }
 
     /// Marks a block free. Returns whether the chunk's place in its zone was up to date before.
@@ -149,6 +175,21 @@ impl<Id> Chunk<Id> {
         stale == 0
     }
 
+    /// Marks the `count` pages of a word free that `bits` stand for, which must not be free. Returns
+    /// whether the chunk's place in its zone was up to date before.
+    #[inline(always)]
+    pub(crate) fn put_bits(&mut self, word: usize, bits: u64, count: u16) -> bool {
+        let word = word % WORDS;
+        debug_assert_eq!(self.bits[word] & bits, 0, "a page is free already");
+        debug_assert_eq!(bits.count_ones(), u32::from(count));
+        self.bits[word] |= bits;
+        let half = word / HALF_WORDS;
+        self.free[half] = self.free[half].wrapping_add(count);
+        let stale = self.stale;
+        self.stale = stale | (1 << word);
+        stale == 0
+    }
+
     /// Marks whole words free.
     #[inline(never)]
     fn put_words(&mut self, first: usize, words: usize) {
@@ -156,16 +197,31 @@ impl<Id> Chunk<Id> {
             debug_assert_eq!(*word, 0, "the block is free already");
             *word = !0;
         }
-        for runs in self.runs.iter_mut().skip(first).take(words) {
-            *runs = 7;
+        self.runs.set_all(word_bits(first, words), WORD_RUN);
+        for half in halves_of(first, words) {
+            // CAST: At most 512.
+            self.free[half] = self.free[half].wrapping_add(pages_in_half(words));
         }
-        self.recount();
     }
 
     /// Takes up to `max` blocks and passes the first page of each to `emit`.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self, order: Order, max: usize, mut emit: impl FnMut(usize)) -> usize {
+        self.take_runs(order, max, |first, count| {
+            (0..count).for_each(|block| emit(first + (block << order.get())));
+        })
+    }
+
+    /// Takes up to `max` blocks and passes runs of them to `emit`: the first page of the first, and how
+    /// many blocks there are.
     ///
     /// The chunk is not stale; [`Chunk::refresh`] is due afterwards.
-    pub(crate) fn take(&mut self, order: Order, max: usize, mut emit: impl FnMut(usize)) -> usize {
+    pub(crate) fn take_runs(
+        &mut self,
+        order: Order,
+        max: usize,
+        mut emit: impl FnMut(usize, usize),
+    ) -> usize {
         let mut taken = 0;
         while taken < max {
             let got = if order.index() <= WORD_ORDER {
@@ -198,19 +254,12 @@ impl<Id> Chunk<Id> {
     fn best_word(&self, order: Order) -> Option<usize> {
         // CAST: At most 7.
         let need = order.get() as u8 + 1;
-        for half in self.halves() {
-            let mut best = (u8::MAX, 0);
-            for word in half * HALF_WORDS..(half + 1) * HALF_WORDS {
-                let run = self.runs[word % WORDS];
-                if run >= need && run < best.0 {
-                    best = (run, word);
-                }
-            }
-            if best.0 != u8::MAX {
-                return Some(best.1);
-            }
-        }
-        None
+        let [near, far] = self.halves();
+        let in_half = |half: usize| {
+            self.runs
+                .least(need, word_bits(half * HALF_WORDS, HALF_WORDS))
+        };
+        in_half(near).or_else(|| in_half(far))
     }
 
     #[inline]
@@ -219,23 +268,24 @@ impl<Id> Chunk<Id> {
         word: usize,
         order: Order,
         max: usize,
-        emit: &mut impl FnMut(usize),
+        emit: &mut impl FnMut(usize, usize),
     ) -> usize {
         let word = word % WORDS;
         let mut bits = self.bits[word];
-        let mut runs = starts(bits, order.index());
-        let mask = !0u64 >> (WORD - order.pages());
+        let mut blocks = starts(bits, order.index());
         let mut taken = 0;
-        while runs != 0 && taken < max {
+        while blocks != 0 && taken < max {
             // CAST: Below 64.
-            let bit = runs.trailing_zeros() as usize;
-            runs &= runs.wrapping_sub(1);
-            bits &= !(mask << bit);
-            emit(word * WORD + bit);
-            taken += 1;
+            let bit = blocks.trailing_zeros() as usize;
+            let length = length(blocks >> bit, order.index()).min(max - taken);
+            let mask = (!0u64 >> (WORD - (length << order.index()))) << bit;
+            blocks &= !mask;
+            bits &= !mask;
+            emit(word * WORD + bit, length);
+            taken += length;
         }
         self.bits[word] = bits;
-        self.runs[word] = run(bits);
+        self.runs.set(word, run(bits));
         let half = word / HALF_WORDS;
         // CAST: At most 64 pages.
         self.free[half] = self.free[half].wrapping_sub((taken << order.index()) as u16);
@@ -243,47 +293,25 @@ impl<Id> Chunk<Id> {
     }
 
     /// Takes one block of `order > 6`.
-    fn take_words(&mut self, order: Order, emit: &mut impl FnMut(usize)) -> usize {
-        let full = self.full_words();
+    fn take_words(&mut self, order: Order, emit: &mut impl FnMut(usize, usize)) -> usize {
         let words = order.pages() / WORD;
-        let mask = word_mask(order.index());
-        let fits = |first: &usize| (full >> first) & mask == mask;
-        let found = if words > HALF_WORDS {
-            Some(0).filter(fits)
-        } else {
-            let [near, far] = self.halves();
-            let in_half = |half: usize| {
-                (half * HALF_WORDS..(half + 1) * HALF_WORDS)
-                    .step_by(words)
-                    .find(fits)
-            };
-            in_half(near).or_else(|| in_half(far))
-        };
-        let Some(first) = found else {
+        let blocks = word_starts(self.runs.full(), order.index());
+        let near = blocks & word_bits(self.halves()[0] * HALF_WORDS, HALF_WORDS);
+        let blocks = if near != 0 { near } else { blocks };
+        if blocks == 0 {
             return 0;
-        };
-        for word in first..first + words {
-            self.bits[word % WORDS] = 0;
-            self.runs[word % WORDS] = 0;
         }
-        self.recount();
-        emit(first * WORD);
+        // CAST: Below 16.
+        let first = blocks.trailing_zeros() as usize;
+        for word in self.bits.iter_mut().skip(first).take(words) {
+            *word = 0;
+        }
+        self.runs.set_all(word_bits(first, words), 0);
+        for half in halves_of(first, words) {
+            self.free[half] = self.free[half].wrapping_sub(pages_in_half(words));
+        }
+        emit(first * WORD, 1);
         1
-    }
-
-    fn recount(&mut self) {
-        for (half, words) in self.free.iter_mut().zip(self.bits.chunks(HALF_WORDS)) {
-            // CAST: At most 512.
-            *half = words.iter().map(|word| word.count_ones()).sum::<u32>() as u16;
-        }
-    }
-
-    /// Returns which words have all their pages free, one bit a word.
-    fn full_words(&self) -> u16 {
-        self.bits
-            .iter()
-            .rev()
-            .fold(0, |full, &bits| (full << 1) | u16::from(bits == !0))
     }
 
     /// Brings `largest` up to date.
@@ -292,27 +320,19 @@ impl<Id> Chunk<Id> {
             // CAST: Below 16.
             let word = self.stale.trailing_zeros() as usize % WORDS;
             self.stale &= self.stale.wrapping_sub(1);
-            self.runs[word] = run(self.bits[word]);
+            self.runs.set(word, run(self.bits[word]));
         }
-        let most = self.runs.iter().copied().fold(0, u8::max);
-        self.largest = if most < 7 {
+        let most = self.runs.largest();
+        self.largest = if most < WORD_RUN {
             most
         } else {
-            let full = self.full_words();
-            let two = full & (full >> 1) & 0x5555;
-            let four = two & (two >> 2) & 0x1111;
-            let eight = four & (four >> 4) & 0x0101;
-            if full == !0 {
-                11
-            } else if eight != 0 {
-                10
-            } else if four != 0 {
-                9
-            } else if two != 0 {
-                8
-            } else {
-                7
+            let full = self.runs.full();
+            let mut order = WORD_ORDER + 1;
+            while order < NR_ORDERS && word_starts(full, order) != 0 {
+                order += 1;
             }
+            // CAST: At most 11.
+            order as u8
         };
     }
 
@@ -329,6 +349,14 @@ impl<Id> Chunk<Id> {
     /// Returns the free pages of the fuller half that has any, or 0.
     pub(super) fn tightness(&self) -> usize {
         self.free[self.halves()[0]].into()
+    }
+
+    /// Returns which words have all their pages free, one bit a word; also where `runs` is stale.
+    fn full_words(&self) -> u16 {
+        self.bits
+            .iter()
+            .rev()
+            .fold(0, |full, &bits| (full << 1) | u16::from(bits == !0))
     }
 
     /// Adds the number of free blocks of each order to `counts`, each page counted once.
@@ -362,7 +390,7 @@ impl<Id> Chunk<Id> {
     /// Checks the laws of the chunk.
     pub(crate) fn validate(&self) -> Result<(), Violation> {
         for (word, &bits) in self.bits.iter().enumerate() {
-            if self.stale & (1 << word) == 0 && self.runs[word] != run(bits) {
+            if self.stale & (1 << word) == 0 && self.runs.get(word) != run(bits) {
                 return Err(Violation("chunk: largest run of a word is wrong"));
             }
         }

@@ -61,6 +61,7 @@ impl Order {
     }
 
     /// Iterates over all orders from this one up.
+    #[cfg(test)]
     pub(crate) fn and_larger(self) -> impl Iterator<Item = Order> {
         // INVARIANT: The range ends below `NR_ORDERS`.
         (self.0..=Self::MAX.0).map(Order)

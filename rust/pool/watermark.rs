@@ -11,28 +11,35 @@ pub(crate) enum Urgency {
     Atomic,
 }
 
-/// The reserve of a zone, in pages.
+/// The reserve of a zone.
 ///
-/// When fewer than this many pages are free, only [`Urgency::Atomic`] gets any.
+/// When no more than this many pages are free, only [`Urgency::Atomic`] gets any.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Watermark(usize);
+pub(crate) enum Watermark {
+    /// So many pages.
+    Fixed(usize),
+    /// A share of what the zone has.
+    Share,
+}
 
 impl Watermark {
-    /// Returns a watermark that keeps `pages` pages back.
-    pub(crate) const fn new(pages: usize) -> Self {
-        Self(pages)
+    const SHARE: usize = 64;
+    const LEAST: usize = 16;
+    const MOST: usize = 128;
+
+    /// Returns the pages that are kept back in a zone of `present` pages.
+    pub(crate) fn pages(self, present: usize) -> usize {
+        match self {
+            Self::Fixed(pages) => pages,
+            Self::Share => (present / Self::SHARE).clamp(Self::LEAST, Self::MOST),
+        }
     }
 
-    /// Returns the pages that are kept back.
-    pub(crate) const fn pages(self) -> usize {
-        self.0
-    }
-
-    /// Returns how many of `free` pages a caller may take.
-    pub(crate) const fn available(self, free: usize, urgency: Urgency) -> usize {
+    /// Returns how many of `free` pages of a zone of `present` a caller may take.
+    pub(crate) fn available(self, present: usize, free: usize, urgency: Urgency) -> usize {
         match urgency {
             Urgency::Atomic => free,
-            Urgency::Normal => free.saturating_sub(self.0),
+            Urgency::Normal => free.saturating_sub(self.pages(present)),
         }
     }
 }
@@ -43,10 +50,17 @@ mod tests {
 
     #[test]
     fn only_atomic_callers_take_from_the_reserve() {
-        let mark = Watermark::new(64);
-        assert_eq!(mark.available(100, Urgency::Normal), 36);
-        assert_eq!(mark.available(64, Urgency::Normal), 0);
-        assert_eq!(mark.available(10, Urgency::Normal), 0);
-        assert_eq!(mark.available(10, Urgency::Atomic), 10);
+        let mark = Watermark::Fixed(64);
+        assert_eq!(mark.available(1000, 100, Urgency::Normal), 36);
+        assert_eq!(mark.available(1000, 64, Urgency::Normal), 0);
+        assert_eq!(mark.available(1000, 10, Urgency::Normal), 0);
+        assert_eq!(mark.available(1000, 10, Urgency::Atomic), 10);
+    }
+
+    #[test]
+    fn the_reserve_grows_with_the_zone_within_bounds() {
+        let pages = |present| Watermark::Share.pages(present);
+        assert_eq!((pages(0), pages(512), pages(6400)), (16, 16, 100));
+        assert_eq!(pages(usize::MAX), 128);
     }
 }

@@ -25,7 +25,13 @@ pub(super) const fn starts(word: u64, order: usize) -> u64 {
         runs &= runs >> (1 << i);
         i += 1;
     }
-    runs & ALIGNED[if order <= WORD_ORDER {
+    runs & aligned(order)
+}
+
+/// Returns the bits at multiples of 2^`order`, `order <= 6`.
+#[inline(always)]
+const fn aligned(order: usize) -> u64 {
+    ALIGNED[if order <= WORD_ORDER {
         order
     } else {
         WORD_ORDER
@@ -55,4 +61,35 @@ pub(super) const fn run(word: u64) -> u8 {
 pub(super) const fn word_mask(order: usize) -> u16 {
     // CAST: At most 16 bits.
     ((1u32 << (1 << (order - WORD_ORDER))) - 1) as u16
+}
+
+/// Returns how many free blocks of 2^`order` pages lie one behind the other at the lowest bits of
+/// `starts`, which are starts of such blocks and begin with one.
+#[inline(always)]
+pub(super) const fn length(starts: u64, order: usize) -> usize {
+    // CAST: At most 64.
+    (!(starts | !aligned(order))).trailing_zeros() as usize >> order
+}
+
+/// Returns `words` bits from `first` on.
+#[inline(always)]
+pub(super) const fn word_bits(first: usize, words: usize) -> u16 {
+    // CAST: At most 16 bits.
+    (((1u32 << words) - 1) << first) as u16
+}
+
+/// Returns the aligned starts of free blocks of 2^`order` pages, `order >= 6`, where `full` says which
+/// words are wholly free.
+#[inline(always)]
+pub(super) const fn word_starts(full: u16, order: usize) -> u16 {
+    let two = full & (full >> 1) & 0x5555;
+    let four = two & (two >> 2) & 0x1111;
+    let eight = four & (four >> 4) & 0x0101;
+    match order {
+        WORD_ORDER => full,
+        7 => two,
+        8 => four,
+        9 => eight,
+        _ => eight & (eight >> 8) & 1,
+    }
 }

@@ -10,11 +10,14 @@
 //! # Laws
 //!
 //! - Every chunk of the zone is in the list of its row and level, or is stale and on the way there.
-//! - Bit *l* of `levels[r]` is set exactly if list (*r*, *l*) is not empty.
+//! - `filled` has exactly those lists that are not empty.
 //! - `free` is the sum of the free pages of all chunks, `present` of all their pages.
 
 use super::{
-    chunk::Frames,
+    chunk::{
+        Frames,
+        FRAMES, //
+    },
     Chunk,
     Order,
     Violation,
@@ -31,7 +34,7 @@ const WHOLE: u8 = 15;
 /// Free pages of a half for each level.
 const STEP: usize = 512 / LEVELS;
 /// Chunks whose place is brought up to date together.
-const BATCH: usize = 8;
+const BATCH: usize = 64;
 
 /// A block that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +45,62 @@ pub(crate) struct Taken<Id> {
     pub(crate) frame: usize,
 }
 
+/// Which lists are not empty: one bit a row, 16 bits a level, four levels in an integer.
+#[derive(Default)]
+struct Filled([u64; LEVELS / 4]);
+
+impl Filled {
+    fn bit(row: usize, level: usize) -> u64 {
+        1 << (row + level % 4 * 16)
+    }
+
+    fn add(&mut self, row: usize, level: usize) {
+        self.0[level / 4 % 4] |= Self::bit(row, level);
+    }
+
+    fn remove(&mut self, row: usize, level: usize) {
+        self.0[level / 4 % 4] &= !Self::bit(row, level);
+    }
+
+    fn has(&self, row: usize, level: usize) -> bool {
+        self.0[level / 4 % 4] & Self::bit(row, level) != 0
+    }
+
+    /// Returns the lowest row from `row` on of the lowest level that has any: row and level.
+    #[inline(always)]
+    fn first(&self, row: usize) -> Option<(usize, usize)> {
+        // CAST: A row is below 16.
+        let fit = 0x0001_0001_0001_0001 * u64::from(0xffffu16 << row as u16);
+        for (index, levels) in self.0.iter().enumerate() {
+            let levels = levels & fit;
+            if levels != 0 {
+                // CAST: Below 64.
+                let bit = levels.trailing_zeros() as usize;
+                return Some((bit % 16, index * 4 + bit / 16));
+            }
+        }
+        None
+    }
+}
+
+/// Pages that a zone does not have any more.
+pub(crate) struct Removed<Id> {
+    /// The chunk that they were part of.
+    pub(crate) chunk: Id,
+    /// Which pages of it.
+    pub(crate) frames: Frames,
+    /// Whether it has no others.
+    pub(crate) is_gone: bool,
+}
+
 /// The chunks of one node.
 pub(crate) struct Zone<A: Arena> {
     arena: A,
     lists: [[List<A::Id>; LEVELS]; NR_ORDERS],
-    levels: [u16; NR_ORDERS],
+    filled: Filled,
     free: usize,
+    /// The fewest free pages in this period.
+    low: usize,
     present: usize,
     chunks: usize,
     /// Chunks that were put to and not yet moved to their new place.
@@ -60,14 +113,15 @@ where
     A: Arena<Id = Id, Node = Chunk<Id>>,
     Id: Copy + PartialEq,
 {
-    /// Returns a zone without chunks.
-    #[cfg(test)]
+    /// Returns a zone without chunks. The kernel makes zones in place, of zeroes.
+    #[cfg(not(CONFIG_RUST))]
     pub(crate) fn new(arena: A) -> Self {
         Self {
             arena,
             lists: [[List::new(); LEVELS]; NR_ORDERS],
-            levels: [0; NR_ORDERS],
+            filled: Filled::default(),
             free: 0,
+            low: 0,
             present: 0,
             chunks: 0,
             stale: [None; BATCH],
@@ -82,7 +136,7 @@ where
     }
 
     /// Returns the number of pages, free or not.
-    #[cfg(test)]
+    #[inline]
     pub(crate) fn nr_present(&self) -> usize {
         self.present
     }
@@ -104,26 +158,44 @@ where
         self.arena.node(id)
     }
 
-    /// Adds pages as free ones, to a new chunk or to one that lacks just these.
-    pub(crate) fn add(&mut self, id: Id, frame: usize, order: Order) {
-        if self.arena.node(id).nr_present() == 0 {
-            self.chunks = self.chunks.wrapping_add(1);
-        }
+    /// Adds pages as free ones, to a new chunk or to one that lacks just these. Returns whether the
+    /// chunk is new.
+    pub(crate) fn add(&mut self, id: Id, frame: usize, order: Order) -> bool {
+        let is_new = self.arena.node(id).nr_present() == 0;
+        self.chunks = self.chunks.wrapping_add(is_new.into());
         self.settle();
         self.arena.node_mut(id).add(frame, order);
         self.free = self.free.wrapping_add(order.pages());
         self.present = self.present.wrapping_add(order.pages());
         self.place(id);
+        is_new
     }
 
-    /// Takes up to `max` blocks, as much as possible from one chunk.
-    ///
-    /// Passes each to `emit` and returns how many there were.
+    /// Takes up to `max` blocks and passes each to `emit`. Returns how many there were.
+    #[cfg(test)]
     pub(crate) fn take(
         &mut self,
         order: Order,
         max: usize,
         mut emit: impl FnMut(Taken<Id>),
+    ) -> usize {
+        self.take_runs(order, max, |first, count| {
+            for block in 0..count {
+                let frame = first.frame + (block << order.get());
+                emit(Taken { frame, ..first });
+            }
+        })
+    }
+
+    /// Takes up to `max` blocks, as much as possible from one chunk.
+    ///
+    /// Passes runs of them to `emit`, the first block and how many there are, and returns how many
+    /// blocks there were.
+    pub(crate) fn take_runs(
+        &mut self,
+        order: Order,
+        max: usize,
+        mut emit: impl FnMut(Taken<Id>, usize),
     ) -> usize {
         self.settle();
         let mut taken = 0;
@@ -131,11 +203,12 @@ where
             let Some(id) = self.pick(order) else {
                 break;
             };
-            let got = self
-                .arena
-                .node_mut(id)
-                .take(order, max - taken, |frame| emit(Taken { chunk: id, frame }));
+            let chunk = self.arena.node_mut(id);
+            let got = chunk.take_runs(order, max - taken, |frame, count| {
+                emit(Taken { chunk: id, frame }, count);
+            });
             self.free = self.free.wrapping_sub(got << order.get());
+            self.low = self.low.min(self.free);
             self.place(id);
             if got == 0 {
                 // The chunk was in a list that promises such a block; `place` has mended that.
@@ -154,12 +227,27 @@ where
     pub(crate) fn put(&mut self, id: Id, frame: usize, order: Order) {
         self.free = self.free.wrapping_add(order.pages());
         if self.arena.node_mut(id).put(frame, order) {
-            if self.nr_stale == BATCH {
-                self.settle();
-            }
-            self.stale[self.nr_stale % BATCH] = Some(id);
-            self.nr_stale += 1;
+            self.is_stale(id);
         }
+    }
+
+    /// Takes the `count` pages of a chunk back that `bits` of a word of its bitmap stand for, as
+    /// [`Zone::put`] does.
+    #[inline(always)]
+    pub(crate) fn put_bits(&mut self, id: Id, word: usize, bits: u64, count: u16) {
+        self.free = self.free.wrapping_add(count.into());
+        if self.arena.node_mut(id).put_bits(word, bits, count) {
+            self.is_stale(id);
+        }
+    }
+
+    /// Notes that a chunk's place is no longer up to date.
+    fn is_stale(&mut self, id: Id) {
+        if self.nr_stale == BATCH {
+            self.settle();
+        }
+        self.stale[self.nr_stale % BATCH] = Some(id);
+        self.nr_stale += 1;
     }
 
     /// Moves the chunks that were put to since the last call to their new places.
@@ -173,15 +261,48 @@ where
     }
 
     /// Takes the pages of a chunk, all of which are free, leaving `keep` free pages in the zone.
-    pub(crate) fn remove_whole(&mut self, keep: usize) -> Option<(Id, Frames)> {
+    pub(crate) fn remove_whole(&mut self, keep: usize) -> Option<Removed<Id>> {
         self.settle();
         let id = self.find_whole(keep)?;
+        Some(self.strip(id))
+    }
+
+    /// Takes the free pages of a chunk that has only some of its pages.
+    pub(crate) fn remove_small(&mut self) -> Option<Removed<Id>> {
+        self.settle();
+        let id = self.find_small()?;
+        Some(self.strip(id))
+    }
+
+    /// Takes the free pages out of a chunk.
+    fn strip(&mut self, id: Id) -> Removed<Id> {
         self.unlist(id);
-        let pages = self.arena.node(id).nr_present();
+        let chunk = self.arena.node_mut(id);
+        let pages = chunk.nr_free();
+        let frames = chunk.strip();
+        let is_gone = chunk.nr_present() == 0;
         self.free = self.free.wrapping_sub(pages);
+        self.low = self.low.min(self.free);
         self.present = self.present.wrapping_sub(pages);
-        self.chunks = self.chunks.wrapping_sub(1);
-        Some((id, self.arena.node_mut(id).clear()))
+        self.chunks = self.chunks.wrapping_sub(is_gone.into());
+        Removed {
+            chunk: id,
+            frames,
+            is_gone,
+        }
+    }
+
+    fn find_small(&self) -> Option<Id> {
+        for list in self.lists.iter().flatten() {
+            let mut at = list.first();
+            while let Some(id) = at {
+                if self.arena.node(id).nr_present() < FRAMES {
+                    return Some(id);
+                }
+                at = list.after(&self.arena, id);
+            }
+        }
+        None
     }
 
     fn find_whole(&self, keep: usize) -> Option<Id> {
@@ -196,6 +317,14 @@ where
             }
         }
         None
+    }
+
+    /// Begins a period. Returns how many pages lie in chunks that are wholly free, at most as many as
+    /// were free all the time in the period that ends: nobody needed them.
+    pub(crate) fn begin_period(&mut self) -> usize {
+        self.settle();
+        let idle = core::mem::replace(&mut self.low, self.free);
+        self.nr_whole_pages().min(idle)
     }
 
     /// Returns how many pages lie in chunks that are wholly free.
@@ -217,15 +346,8 @@ where
 
     /// Returns the chunk to take a block from.
     fn pick(&self, order: Order) -> Option<Id> {
-        let mut best = (u16::BITS, 0);
-        for row in order.and_larger() {
-            let level = self.levels[row.index()].trailing_zeros();
-            if level < best.0 {
-                best = (level, row.index());
-            }
-        }
-        // CAST: At most 16.
-        self.lists[best.1].get(best.0 as usize)?.first()
+        let (row, level) = self.filled.first(order.index())?;
+        self.lists.get(row)?.get(level)?.first()
     }
 
     /// Moves a chunk to the list where it belongs.
@@ -249,7 +371,7 @@ where
         if let Some((row, level)) = place {
             let (row, level) = (usize::from(row), usize::from(level));
             self.lists[row][level].push(&mut self.arena, id);
-            self.levels[row] |= 1 << level;
+            self.filled.add(row, level);
             self.arena.node_mut(id).place = place;
         }
     }
@@ -261,7 +383,7 @@ where
         let (row, level) = (usize::from(row), usize::from(level));
         self.lists[row][level].remove(&mut self.arena, id);
         if self.lists[row][level].is_empty() {
-            self.levels[row] &= !(1 << level);
+            self.filled.remove(row, level);
         }
     }
 
@@ -273,8 +395,8 @@ where
         let (mut listed, mut free) = (0usize, 0usize);
         for (row, lists) in self.lists.iter().enumerate() {
             for (level, list) in lists.iter().enumerate() {
-                if list.is_empty() == (self.levels[row] & (1 << level) != 0) {
-                    return Err(Violation("zone: level mask disagrees with its list"));
+                if list.is_empty() == self.filled.has(row, level) {
+                    return Err(Violation("zone: a list is not where its mask says"));
                 }
                 let Some(count) = list.validate(&self.arena) else {
                     return Err(Violation("zone: links of a list disagree"));
@@ -315,7 +437,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::FRAMES;
 
     struct Chunks(Vec<Chunk<usize>>);
 
@@ -371,19 +492,60 @@ mod tests {
         let used = take(&mut zone, 0).unwrap();
         assert_eq!(zone.nr_whole_pages(), 2 * FRAMES);
         assert!(zone.remove_whole(0).is_some());
-        assert_eq!(zone.remove_whole(FRAMES), None);
+        assert!(zone.remove_whole(FRAMES).is_none());
         assert!(zone.remove_whole(0).is_some());
-        assert_eq!(zone.remove_whole(0), None);
+        assert!(zone.remove_whole(0).is_none());
         zone.put(used.chunk, used.frame, Order::ZERO);
         zone.settle();
         zone.validate().unwrap();
-        let (chunk, frames) = zone.remove_whole(0).unwrap();
-        assert_eq!(chunk, used.chunk);
-        assert!(frames.iter().eq(0..FRAMES));
+        let removed = zone.remove_whole(0).unwrap();
+        assert_eq!(removed.chunk, used.chunk);
+        assert!(removed.frames.iter().eq(0..FRAMES));
         assert_eq!(
             (zone.nr_free(), zone.nr_present(), zone.nr_chunks()),
             (0, 0, 0)
         );
+    }
+
+    #[test]
+    fn small_chunks_lose_what_is_free_and_keep_what_is_not() {
+        let mut zone = zone(1);
+        zone.arena().0.push(Chunk::new());
+        let small = 1;
+        assert!(zone.add(small, 256, Order::new(8).unwrap()));
+        let used = take(&mut zone, 3).unwrap();
+        assert_eq!(used.chunk, small);
+        let removed = zone.remove_small().unwrap();
+        assert_eq!((removed.chunk, removed.is_gone), (small, false));
+        assert_eq!(removed.frames.iter().count(), 256 - 8);
+        zone.validate().unwrap();
+        assert!(zone.remove_small().is_none());
+        assert_eq!((zone.nr_present(), zone.nr_chunks()), (FRAMES + 8, 2));
+        // Pages come back beside those that stayed, and the rest goes with the last of them.
+        assert!(!zone.add(small, 512, Order::new(8).unwrap()));
+        zone.put(used.chunk, used.frame, Order::new(3).unwrap());
+        zone.settle();
+        zone.validate().unwrap();
+        let removed = zone.remove_small().unwrap();
+        assert!(removed.is_gone);
+        assert_eq!(removed.frames.iter().count(), 256 + 8);
+        assert_eq!((zone.nr_present(), zone.nr_chunks()), (FRAMES, 1));
+    }
+
+    #[test]
+    fn only_pages_that_nobody_needed_for_a_period_are_idle() {
+        let mut zone = zone(4);
+        zone.begin_period();
+        assert_eq!(zone.begin_period(), 4 * FRAMES);
+        let used = [take(&mut zone, 10).unwrap(), take(&mut zone, 10).unwrap()];
+        for block in used {
+            zone.put(block.chunk, block.frame, Order::MAX);
+        }
+        assert_eq!(zone.begin_period(), 2 * FRAMES);
+        assert_eq!(zone.begin_period(), 4 * FRAMES);
+        let page = take(&mut zone, 0).unwrap();
+        assert_eq!(zone.begin_period(), 3 * FRAMES);
+        zone.put(page.chunk, page.frame, Order::ZERO);
     }
 
     #[test]

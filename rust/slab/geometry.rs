@@ -4,7 +4,7 @@
 //!
 //! Rule: the smallest order up to 3 that gives at least eight objects and wastes at most 1/8 of the
 //! slab; failing that the smallest order up to 5 that wastes at most 1/8; failing that the one up to
-//! 5 that wastes least; in each case no slab of several pages is larger than 128 KiB. Magazines hold what fits into 8 KiB, between 4 and 64 objects.
+//! 5 that wastes least; in each case no slab of several pages is larger than 128 KiB. Magazines hold what fits into 8 KiB, between 4 and 63 objects.
 
 use crate::pool::Order;
 
@@ -20,6 +20,8 @@ const LARGEST_ORDER: u32 = 5;
 /// Largest slab of more than a page, in bytes: [`index`] is exact up to here.
 const LARGEST_SLAB: usize = 128 << 10;
 const USUAL_OBJECTS: usize = 8;
+/// Most objects in a magazine.
+const MOST_ROUNDS: usize = 63;
 
 /// The layout of the slabs of one cache.
 ///
@@ -58,7 +60,7 @@ impl Geometry {
             objects: u32::try_from(objects).ok()?,
             // CAST: `stride` is at least 8, so that the quotient fits.
             reciprocal: (1u64 << 32).div_ceil(stride as u64) as u32,
-            rounds: u32::try_from((8192 / stride).clamp(4, 64)).ok()?,
+            rounds: u32::try_from((8192 / stride).clamp(4, MOST_ROUNDS)).ok()?,
             order,
         })
     }

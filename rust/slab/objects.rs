@@ -39,9 +39,10 @@ impl<'a> Objects<'a> {
         *self.free = geometry.objects;
     }
 
-    /// Takes up to `max` objects, lowest first, and passes the index of each to `emit`.
+    /// Takes up to `max` objects, lowest first, and passes runs of them to `emit`: the index of the
+    /// first, and how many there are.
     #[inline]
-    pub(crate) fn take(&mut self, max: u32, mut emit: impl FnMut(u32)) -> u32 {
+    pub(crate) fn take_runs(&mut self, max: u32, mut emit: impl FnMut(u32, u32)) -> u32 {
         let want = max.min(*self.free);
         let mut left = want;
         let mut base = 0;
@@ -51,9 +52,11 @@ impl<'a> Objects<'a> {
             }
             let mut bits = *word;
             while bits != 0 && left != 0 {
-                emit(base | bits.trailing_zeros());
-                bits &= bits.wrapping_sub(1);
-                left -= 1;
+                let first = bits.trailing_zeros();
+                let length = (!(bits >> first)).trailing_zeros().min(left);
+                bits &= !((!0 >> (64 - length)) << first);
+                left -= length;
+                emit(base | first, length);
             }
             *word = bits;
             base = base.wrapping_add(64);
@@ -63,19 +66,19 @@ impl<'a> Objects<'a> {
         taken
     }
 
-    /// Marks an object free. Returns whether it was taken before.
+    /// Marks the `count` objects free that `bits` of a word stand for. Returns whether all were taken
+    /// before; else it does nothing.
     #[inline]
-    pub(crate) fn put(&mut self, index: u32) -> bool {
-        // CAST: Lossless.
-        let Some(word) = self.words.get_mut((index / 64) as usize) else {
+    pub(crate) fn put_bits(&mut self, word: usize, bits: u64, count: u32) -> bool {
+        debug_assert_eq!(bits.count_ones(), count);
+        let Some(word) = self.words.get_mut(word) else {
             return false;
         };
-        let bit = 1 << (index % 64);
-        if *word & bit != 0 {
+        if *word & bits != 0 {
             return false;
         }
-        *word |= bit;
-        *self.free = self.free.wrapping_add(1);
+        *word |= bits;
+        *self.free = self.free.wrapping_add(count);
         true
     }
 
@@ -114,13 +117,14 @@ mod tests {
             objects.fill(&g);
             objects.validate(&g).unwrap();
             let mut seen = Vec::new();
-            while objects.take(7, |i| seen.push(i)) != 0 {
+            while objects.take_runs(7, |i, n| seen.extend(i..i + n)) != 0 {
                 objects.validate(&g).unwrap();
             }
             assert!(seen.iter().copied().eq(0..g.objects));
             for &i in seen.iter().rev() {
-                assert!(objects.put(i));
-                assert!(!objects.put(i));
+                let mut put = || objects.put_bits(i as usize / 64, 1 << (i % 64), 1);
+                assert!(put());
+                assert!(!put());
                 objects.validate(&g).unwrap();
             }
         }

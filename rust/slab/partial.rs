@@ -34,8 +34,9 @@ pub(crate) trait Listed {
     fn set_place(&mut self, place: Option<u8>, leaves_at: u32);
     /// Returns with how many free objects the slab leaves its list, when objects are put.
     fn leaves_at(&self) -> u32;
-    /// Takes an object back. Returns whether it was taken.
-    fn put(&mut self, index: u32) -> bool;
+    /// Takes the `count` objects back that `bits` of a word of the bitmap stand for. Returns whether
+    /// they were taken; else it does nothing.
+    fn put_bits(&mut self, word: usize, bits: u64, count: u32) -> bool;
 }
 
 /// What a change to a slab means for its cache.
@@ -55,6 +56,8 @@ pub(crate) struct Partial<A: Arena> {
     objects: u32,
     slabs: usize,
     empty: usize,
+    /// The fewest slabs without used objects in this period.
+    low: usize,
     free: usize,
 }
 
@@ -72,6 +75,7 @@ where
             objects,
             slabs: 0,
             empty: 0,
+            low: 0,
             free: 0,
         }
     }
@@ -84,6 +88,12 @@ where
     /// Returns the number of slabs without used objects.
     pub(crate) fn nr_empty(&self) -> usize {
         self.empty
+    }
+
+    /// Begins a period. Returns how many slabs were without used objects all the time in the period
+    /// that ends: nobody needed them.
+    pub(crate) fn begin_period(&mut self) -> usize {
+        core::mem::replace(&mut self.low, self.empty)
     }
 
     /// Returns the number of free objects.
@@ -130,14 +140,16 @@ where
         (result, change)
     }
 
-    /// Puts an object of a slab back. Returns what that means for the cache.
+    /// Puts the `count` objects of a slab back that `bits` of a word of its bitmap stand for. Returns
+    /// what that means for the cache.
     #[inline]
-    pub(crate) fn put(&mut self, id: A::Id, index: u32) -> Change {
+    pub(crate) fn put_bits(&mut self, id: A::Id, word: usize, bits: u64, count: u32) -> Change {
         let node = self.arena.node_mut(id);
-        if !node.put(index) {
+        if !node.put_bits(word, bits, count) {
             return Change::Used;
         }
-        self.free = self.free.wrapping_add(1);
+        // CAST: Lossless.
+        self.free = self.free.wrapping_add(count as usize);
         let free = node.free();
         if free < node.leaves_at() {
             return Change::Used;
@@ -206,6 +218,7 @@ where
         }
         if list == EMPTY {
             self.empty = self.empty.wrapping_sub(1);
+            self.low = self.low.min(self.empty);
         }
     }
 
@@ -285,8 +298,8 @@ mod tests {
         fn leaves_at(&self) -> u32 {
             self.leaves_at
         }
-        fn put(&mut self, _index: u32) -> bool {
-            self.free += 1;
+        fn put_bits(&mut self, _word: usize, _bits: u64, count: u32) -> bool {
+            self.free += count;
             true
         }
     }
@@ -337,12 +350,22 @@ mod tests {
     }
 
     #[test]
+    fn only_slabs_that_nobody_needed_for_a_period_are_idle() {
+        let mut partial = partial(3, 8);
+        partial.begin_period();
+        let id = take(&mut partial, 1).unwrap();
+        assert_eq!(partial.put_bits(id, 0, 1, 1), Change::Emptied);
+        assert_eq!(partial.begin_period(), 2);
+        assert_eq!(partial.begin_period(), 3);
+    }
+
+    #[test]
     fn an_emptied_slab_is_told_and_can_leave() {
         let mut partial = partial(1, 8);
         let id = take(&mut partial, 2).unwrap();
         assert_eq!(partial.remove_empty(0), None);
-        assert_eq!(partial.put(id, 0), Change::Used);
-        assert_eq!(partial.put(id, 0), Change::Emptied);
+        assert_eq!(partial.put_bits(id, 0, 1, 1), Change::Used);
+        assert_eq!(partial.put_bits(id, 0, 2, 1), Change::Emptied);
         assert_eq!(partial.remove_empty(1), None);
         assert_eq!(partial.remove_empty(0), Some(id));
         assert_eq!((partial.nr_slabs(), partial.nr_free()), (0, 0));

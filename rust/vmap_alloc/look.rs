@@ -79,6 +79,15 @@ pub(crate) fn is_area(ptr: *const c_void) -> bool {
     table.covers(ptr.addr()) && table.find(ptr.addr(), &rcu::read_lock()).is_some()
 }
 
+/// Returns how many bytes the live area that starts at `ptr` was asked to have.
+///
+/// Context: Any.
+pub(crate) fn requested(ptr: *const c_void) -> Option<usize> {
+    live(ptr, |area| {
+        (area.start() == ptr.addr()).then(|| area.requested())
+    })
+}
+
 /// Returns what is to be known of the area that `ptr` lies in.
 ///
 /// Context: Any.

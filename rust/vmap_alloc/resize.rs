@@ -11,7 +11,6 @@ use crate::{
         Draft,
         Spare, //
     },
-    bindings,
     gfp::Gfp,
     page_alloc::must_clear,
     vmalloc::{
@@ -27,7 +26,14 @@ use core::{
 
 impl Layer {
     /// Gives `old`, which has been claimed, a size of `size` bytes in `want` pages.
-    pub(super) fn resize(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
+    pub(super) fn resize(
+        &self,
+        old: Spare,
+        size: usize,
+        want: Pages,
+        gfp: Gfp,
+        nid: i32,
+    ) -> *mut c_void {
         let (had, caller) = (old.area().requested(), old.area().caller());
         let zero = must_clear(gfp);
         let new = match Plan::new(old.area().size(), want) {
@@ -37,8 +43,8 @@ impl Layer {
                 }
                 return old.hand_out(size, caller);
             }
-            Plan::Copy => self.take(want, gfp, bindings::NUMA_NO_NODE),
-            Plan::Remap => return self.remap(old, size, want, gfp),
+            Plan::Copy => self.take(want, gfp, nid),
+            Plan::Remap => return self.remap(old, size, want, gfp, nid),
         };
         let Some(new) = new else {
             // ORDERING: A counter for people.
@@ -62,7 +68,7 @@ impl Layer {
 
     /// Maps the pages of `old` again, with more or fewer behind them.
     #[cold]
-    fn remap(&self, old: Spare, size: usize, want: Pages, gfp: Gfp) -> *mut c_void {
+    fn remap(&self, old: Spare, size: usize, want: Pages, gfp: Gfp, nid: i32) -> *mut c_void {
         let (had, caller) = (old.area().requested(), old.area().caller());
         let new = (|| {
             if !gfp.may_sleep() || want.get() > totalram() {
@@ -70,7 +76,7 @@ impl Layer {
             }
             let mut draft = Draft::new(want, gfp)?;
             draft.adopt(old.area().pages());
-            if !draft.fill(gfp, bindings::NUMA_NO_NODE) {
+            if !draft.fill(gfp, nid) {
                 return None;
             }
             self.mapper.map(draft, gfp)

@@ -3,13 +3,12 @@
 # guest.sh VAR=VALUE...: runs QEMU, inside the toolchain root; called by scripts/vm with all the settings. Everything that passes
 # between host and guest lies in the directory $run.
 set -euo pipefail
-run='' vmlinuz='' kernel='' smp='' mem='' numa='' icount='' append='' leaks='' timeout='' accel=''
+run='' vmlinuz='' kernel='' smp='' mem='' numa='' icount='' append='' leaks='' timeout='' boot='' accel=''
 for setting; do printf -v "${setting%%=*}" %s "${setting#*=}"; done
 
-case $mem in
-*G) mem=$((${mem%G} * 1024)) ;;
-*M) mem=${mem%M} ;;
-esac
+# shellcheck source=scripts/lib/qemu.sh
+. "${BASH_SOURCE[0]%/*}/qemu.sh"
+mem=$(mebibytes "$mem")
 
 # The guest's root: this one, through virtiofsd.
 /usr/libexec/virtiofsd --socket-path="$run/fs" --shared-dir=/ --sandbox=none --inode-file-handles=never --no-announce-submounts --rlimit-nofile=16384 \
@@ -50,35 +49,14 @@ fi
 
 # In kernels that have KUnit, suites of modules run when they are loaded.
 cmdline="kunit.enable=1 kunit.autorun=1 console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
-cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 QUARRY_RUN=$run"
+cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 unknown_nmi_panic panic_print=0x41 QUARRY_RUN=$run"
 # virtiofsd writes files into the guest's pages behind the back of TCG, which would go on to run what it has translated of their old
 # contents. A page that the guest clears when it allocates it, TCG knows to be new. Debian's kernel does so anyway.
 cmdline+=" init_on_alloc=1"
 if [[ $kernel == debug ]]; then cmdline+=$([[ $leaks ]] && echo ' QUARRY_LEAKS=1' || echo ' kmemleak=off'); fi
 
-: >"$run/klog"
 for ((i = 0; i < 100; i++)); do
 	[[ ! -S $run/fs ]] || break
 	sleep 0.05
 done
-# Through pipes: QEMU opens by path, and what is opened again has an offset of its own, or, being a socket, cannot be.
-mkfifo "$run/out" "$run/err"
-exec 5<>"$run/out" 6<>"$run/err"
-cat "$run/out" 5>&- 6>&- &
-cat "$run/err" >&2 5>&- 6>&- &
-rc=0
-timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${machine[@]}" "${channels[@]}" -append "$cmdline $append" 2>"$run/qemu.log" 5>&- 6>&- || rc=$?
-exec 5>&- 6>&-
-wait || :
-
-if ((rc == 124 || rc == 137)); then
-	echo "quarry: the guest was ended after $timeout s" >&2
-	exit 124
-fi
-status=$(sed -n 's/^exit \([0-9]*\)$/\1/p' "$run/status" 2>/dev/null | tail -n 1)
-if [[ ! $status ]]; then
-	cat "$run/qemu.log" "$run/virtiofsd.log" >&2
-	echo "quarry: the guest did not come up, or broke down" >&2
-	exit 125
-fi
-exit "$status"
+run_qemu "$run" "$timeout" "$boot" "${machine[@]}" "${channels[@]}" -append "$cmdline $append"

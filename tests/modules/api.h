@@ -9,6 +9,14 @@ void interior_frees_are_refused(void);
 void frees_by_another_function_are_refused(void);
 void frees_in_bulk_are_refused_one_by_one(void);
 
+/* api_resize.c */
+void krealloc_aligns(void);
+void krealloc_keeps_the_rest_clear(void);
+void reallocation_honours_nodes(void);
+void vrealloc_checks_alignment(void);
+void kvrealloc_changes_sides(void);
+void released_caches_end(void);
+
 /* api_contexts.c */
 void works_with_preemption_off(void);
 void works_with_interrupts_off(void);

@@ -176,7 +176,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *t)
 
 void works_when_interrupted_by_itself(void)
 {
-	unsigned long stop = jiffies + HZ / 2, rounds = 0;
+	unsigned long stop = jiffies + 2 * HZ, rounds = 0;
 	unsigned int i;
 
 	NEED(begin());

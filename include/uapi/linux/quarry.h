@@ -41,7 +41,8 @@
  * EDQUOT     a quota of this open file is used up
  * EBUSY      the allocation is mapped, or the cache has live objects
  * ERANGE     offset and length do not lie within the allocation
- * EOPNOTSUPP the operation does not exist for this kind of allocation
+ * EOPNOTSUPP the operation does not exist for this kind of allocation, or the
+ *            allocation is opaque
  * EEXIST     this open file already has a cache of that name
  * EBADMSG    contents do not match the pattern (VERIFY)
  * EINTR      a fatal signal arrived in a long operation
@@ -54,7 +55,7 @@
 #define QUARRY_IOC_TYPE		0xBB
 
 /** QUARRY_ABI_VERSION: grows by one when something is added. */
-#define QUARRY_ABI_VERSION	1
+#define QUARRY_ABI_VERSION	2
 
 #define QUARRY_NR_ORDERS	11	/* block orders 0..10 */
 #define QUARRY_NAME_LEN		32	/* of a cache's name, with its final NUL */
@@ -140,9 +141,17 @@ enum quarry_kind {
  * Allocation flags. The default is GFP_KERNEL. NOWAIT never sleeps; ATOMIC
  * never sleeps and may use the reserve. At most one of the two. Areas
  * (VMALLOC) cannot be had without sleeping: EINVAL.
+ *
+ * OPAQUE memory is there only to be held: it is not cleared, and READ, WRITE,
+ * FILL, VERIFY, REALLOC and MAP of it fail with EOPNOTSUPP. KERNEL memory comes
+ * from the kernel's own function of the same kind instead of quarry's, so that
+ * the two can be compared; it is opaque, with or without that flag. For an
+ * object, the cache says where it comes from: KERNEL is EINVAL.
  */
 #define QUARRY_ALLOC_NOWAIT	(1U << 0)
 #define QUARRY_ALLOC_ATOMIC	(1U << 1)
+#define QUARRY_ALLOC_OPAQUE	(1U << 2)
+#define QUARRY_ALLOC_KERNEL	(1U << 3)
 
 #define QUARRY_NODE_ANY		(-1)
 
@@ -213,7 +222,7 @@ struct quarry_alloc {
 /**
  * struct quarry_realloc - changes the size of an allocation
  * @size: size of this structure
- * @flags: QUARRY_ALLOC_*
+ * @flags: 0, %QUARRY_ALLOC_NOWAIT or %QUARRY_ALLOC_ATOMIC
  * @handle: the allocation; stays valid and keeps its contents up to the
  *	smaller of both sizes, also when the call fails
  * @bytes: new size, not 0
@@ -221,7 +230,8 @@ struct quarry_alloc {
  *
  * For KMALLOC, VMALLOC and KVMALLOC. New bytes read as zero.
  *
- * Errors: EINVAL, ENOENT, ENOMEM, EDQUOT, EBUSY (mapped), EOPNOTSUPP.
+ * Errors: EINVAL, ENOENT, ENOMEM, EDQUOT, EBUSY (mapped), EOPNOTSUPP (another
+ * kind, or opaque).
  */
 struct quarry_realloc {
 	__u32 size;
@@ -256,7 +266,7 @@ struct quarry_free {
  *
  * On EFAULT some of the bytes may have been copied.
  *
- * Errors: EINVAL, ENOENT, ERANGE, EFAULT, EINTR.
+ * Errors: EINVAL, ENOENT, EOPNOTSUPP (opaque), ERANGE, EFAULT, EINTR.
  */
 struct quarry_io {
 	__u32 size;
@@ -279,7 +289,8 @@ struct quarry_io {
  *	x = (seed + i / 8) * 0x9E3779B97F4A7C15 modulo 2^64
  * @first_bad: out (VERIFY), offset of the first byte that differs
  *
- * Errors: EINVAL, ENOENT, ERANGE, EBADMSG (VERIFY: contents differ), EINTR.
+ * Errors: EINVAL, ENOENT, EOPNOTSUPP (opaque), ERANGE, EBADMSG (VERIFY: contents
+ * differ), EINTR.
  */
 struct quarry_pattern {
 	__u32 size;
@@ -296,6 +307,7 @@ enum quarry_layer {
 	QUARRY_LAYER_PAGES = 1,
 	QUARRY_LAYER_SLAB = 2,
 	QUARRY_LAYER_VMALLOC = 3,
+	QUARRY_LAYER_KERNEL = 4,	/* the kernel's own, whichever of them */
 };
 
 /* quarry_explain.traits */
@@ -306,6 +318,9 @@ enum quarry_layer {
  * struct quarry_frame - one page of an allocation, as a place in the pool
  * @chunk: number of the chunk; means nothing outside this module
  * @frame: page within the chunk, 0 to 1023
+ *
+ * Memory of the kernel's own allocators is counted as if all of it were divided
+ * into chunks.
  */
 struct quarry_frame {
 	__u32 chunk;
@@ -332,7 +347,7 @@ struct quarry_frame {
  * @nr_pages: out, pages of the allocation (of the slab, for an object)
  * @frames: address of an array that receives the first @max_frames frames, or 0
  * @max_frames: length of that array
- * @nr_frames: out, frames written
+ * @nr_frames: out, frames written; of QUARRY_LAYER_KERNEL, only PAGES have any
  *
  * Errors: EINVAL, ENOENT, EFAULT.
  */
@@ -370,7 +385,8 @@ struct quarry_explain {
  * While it exists, FREE and REALLOC of the handle fail with EBUSY. It keeps
  * the open file alive.
  *
- * Errors: EINVAL, ENOENT, EOPNOTSUPP (shares its page with other allocations).
+ * Errors: EINVAL, ENOENT, EOPNOTSUPP (opaque, or shares its page with other
+ * allocations).
  */
 struct quarry_map {
 	__u32 size;
@@ -380,14 +396,21 @@ struct quarry_map {
 	__u64 length;
 };
 
+/*
+ * quarry_cache_create.flags: a cache of the kernel's own, whose objects are
+ * opaque.
+ */
+#define QUARRY_CACHE_KERNEL	(1U << 0)
+
 /**
  * struct quarry_cache_create - makes a slab cache that this open file owns
  * @size: size of this structure
- * @flags: must be 0
+ * @flags: QUARRY_CACHE_*
  * @object_size: bytes of an object, 1 to 8192
  * @align: alignment of objects: 0, or a power of two up to the page size
  * @name: 1 to 31 bytes of [A-Za-z0-9_.-], then NUL to the end; shown as
- *	user:NAME in the stats
+ *	user:NAME in the stats, and one of the kernel's as quarry:ID:NAME in its
+ *	own list
  * @cache: out, id of the cache; never 0
  * @reserved: must be 0
  *
@@ -507,9 +530,8 @@ struct quarry_batch {
  * @slab_pages: pages that slabs hold
  * @area_pages: pages that areas hold
  * @chunks: chunks of the pool, of any size
- * @small_chunks: chunks of less than the full order, taken because the machine
- *	had no larger block left
- * @grown: chunks ever taken from the kernel
+ * @small_chunks: those of which the pool has only some pages
+ * @grown: chunks ever taken from the kernel, or begun
  * @returned: chunks ever given back
  * @grow_failed: requests that the kernel refused
  * @metadata_bytes: bookkeeping of the pool, in bytes

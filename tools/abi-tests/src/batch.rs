@@ -242,7 +242,7 @@ fn each_operation_checks_its_members() {
             ..good
         },
         Op {
-            flags: 1 << 2,
+            flags: 1 << 4,
             ..good
         },
         Op {

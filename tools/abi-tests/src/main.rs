@@ -15,6 +15,7 @@ mod ktap;
 mod lifetime;
 mod map;
 mod memory;
+mod opaque;
 mod quotas;
 mod raw;
 mod realloc;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             structures::TESTS,
             alloc::TESTS,
             realloc::TESTS,
+            opaque::TESTS,
             data::TESTS,
             map::TESTS,
             caches::TESTS,

@@ -8,7 +8,7 @@ use crate::{
     stress::{mix::Mix, sizes::Sizes},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quarry_uapi::{Kind, DEFAULT_PATH};
+use quarry_uapi::{Arm, Kind, DEFAULT_PATH};
 use std::path::PathBuf;
 
 /// Shows, exercises and checks quarry, a memory allocator stack that lives in a kernel module.
@@ -68,7 +68,19 @@ pub enum Command {
     /// replayed allocation by allocation, each on the CPU that made it; the report says what was
     /// skipped and why. The module is told to give free memory back first, so that the peak of the
     /// pool is the trace's own. At the end all is freed and the module validated.
+    ///
+    /// With '--arm both', the kernel's own allocators replay the trace too, and the footprints are
+    /// compared: all pages of quarry's pool with those that the kernel's slabs have beyond what they had
+    /// before (at the level of pages: the blocks). Nothing else should run then. Memory is held and not
+    /// cleared, unless --verify is given. Times are those of calls of the module, which include what it
+    /// does for each operation beside allocating.
     Replay(ReplayArgs),
+    /// Measure what quarry and the kernel's own allocators make of the same work
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Check the invariants of every structure of the module
     Check,
     /// Allocate something and say where it came from and where it lies
@@ -154,6 +166,29 @@ pub enum Level {
     Pages,
 }
 
+/// Whose allocators are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arms {
+    /// quarry's
+    Quarry,
+    /// The kernel's own
+    Kernel,
+    /// Each of them
+    Both,
+}
+
+impl Arms {
+    /// Returns each of them. The kernel's come first, so that what they hold is measured before quarry
+    /// has taken any memory.
+    pub fn list(self) -> &'static [Arm] {
+        match self {
+            Self::Quarry => &[Arm::Quarry],
+            Self::Kernel => &[Arm::Kernel],
+            Self::Both => &[Arm::Kernel, Arm::Quarry],
+        }
+    }
+}
+
 /// Arguments of `quarry replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -169,7 +204,11 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
 
-    /// Fill each allocation with a pattern and verify it before it is freed
+    /// Whose allocators to replay on; with both, one after the other, and compared
+    #[arg(long, value_enum, default_value_t = Arms::Quarry)]
+    pub arm: Arms,
+
+    /// Fill each allocation with a pattern and verify it before it is freed; only quarry's
     #[arg(long)]
     pub verify: bool,
 
@@ -178,8 +217,53 @@ pub struct ReplayArgs {
     pub dry_run: bool,
 
     /// Operations between two points at which all threads meet and the statistics are sampled
-    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub window: u32,
+}
+
+/// What `quarry bench` measures.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Fragment memory with single pages, and count the free blocks of 2 MiB that are left
+    ///
+    /// The experiment of LLFree (Wrenger et al., USENIX ATC 2023): all threads together fill most of the
+    /// memory with single pages, free half of them at random, then free and take some at random for many
+    /// rounds. What is free could make so many blocks of 2 MiB; as many as there are is the share. quarry's
+    /// memory is what its limit lets the pool have, the kernel's all that is free. Nothing else should run
+    /// meanwhile. The picture has a character for each block of 2 MiB.
+    Frag(FragArgs),
+}
+
+/// Arguments of `quarry bench frag`.
+#[derive(Debug, Args)]
+pub struct FragArgs {
+    /// Whose allocators
+    #[arg(long, value_enum, default_value_t = Arms::Both)]
+    pub arm: Arms,
+
+    /// Percent of the memory to fill
+    #[arg(long, value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=95))]
+    pub fill: u8,
+
+    /// Rounds
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub rounds: u32,
+
+    /// Percent of its pages that each thread frees and takes in a round
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub churn: u8,
+
+    /// Threads, each bound to a CPU; one for each CPU if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+
+    /// Start of all random choices; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Fail, with exit status 1, if quarry's share is less
+    #[arg(long, value_name = "PERCENT")]
+    pub at_least: Option<f64>,
 }
 
 /// Arguments of `quarry explain`.

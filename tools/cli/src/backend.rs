@@ -2,10 +2,13 @@
 
 //! What `stress` and `replay` need of a device, so that their tests need no kernel.
 
+use crate::kernel::{self, FreeBlocks};
 use quarry_uapi::{
-    Allocation, BatchDone, CacheId, Context, Device, Handle, Kind, Op, Query, Result, Stats,
-    Validation,
+    Allocation, Arm, BatchDone, CacheId, Cause, Context, Device, Error, Handle, Kind, Op, Query,
+    Result, Stats, Validation,
 };
+
+use std::io;
 
 #[cfg(test)]
 pub mod fake;
@@ -29,7 +32,7 @@ pub trait Backend: Sync {
     /// Compares with a pattern.
     fn verify(&self, handle: Handle, offset: u64, length: u64, seed: u64) -> Result<Option<u64>>;
     /// Makes a cache.
-    fn cache_create(&self, name: &str, object_size: u32) -> Result<CacheId>;
+    fn cache_create(&self, arm: Arm, name: &str, object_size: u32) -> Result<CacheId>;
     /// Ends a cache.
     fn cache_destroy(&self, cache: CacheId) -> Result<()>;
     /// Runs operations.
@@ -40,6 +43,22 @@ pub trait Backend: Sync {
     fn stats(&self) -> Result<Stats>;
     /// Checks the invariants of every structure.
     fn validate(&self) -> Result<Validation>;
+    /// Returns the place of the first page of an allocation, if it has one: chunk and frame.
+    fn frame(&self, handle: Handle) -> Result<Option<(u32, u32)>>;
+    /// Has the kernel's own slabs give back what they hold in vain.
+    fn kernel_shrink(&self);
+    /// Returns the pages that the kernel's own slabs hold.
+    fn kernel_slab_pages(&self) -> Result<u64>;
+    /// Returns the free blocks of the kernel's page allocator.
+    fn kernel_free_blocks(&self) -> Result<FreeBlocks>;
+}
+
+/// Returns why a file of the kernel's tells nothing.
+fn unreadable(path: &'static str, error: &io::Error) -> Error {
+    Error {
+        command: path,
+        cause: Cause::from_errno(error.raw_os_error().unwrap_or(0)),
+    }
 }
 
 impl Backend for Device {
@@ -71,8 +90,8 @@ impl Backend for Device {
         self.verify(handle, offset, length, seed)
     }
 
-    fn cache_create(&self, name: &str, object_size: u32) -> Result<CacheId> {
-        self.cache_create(name, object_size, 0)
+    fn cache_create(&self, arm: Arm, name: &str, object_size: u32) -> Result<CacheId> {
+        self.cache_create(arm, name, object_size)
     }
 
     fn cache_destroy(&self, cache: CacheId) -> Result<()> {
@@ -93,5 +112,22 @@ impl Backend for Device {
 
     fn validate(&self) -> Result<Validation> {
         self.validate()
+    }
+
+    fn frame(&self, handle: Handle) -> Result<Option<(u32, u32)>> {
+        let frames = self.explain(handle, 1)?.frames;
+        Ok(frames.first().map(|frame| (frame.chunk, frame.frame)))
+    }
+
+    fn kernel_shrink(&self) {
+        kernel::shrink_slabs();
+    }
+
+    fn kernel_slab_pages(&self) -> Result<u64> {
+        kernel::slab_pages().map_err(|error| unreadable("/proc/vmstat", &error))
+    }
+
+    fn kernel_free_blocks(&self) -> Result<FreeBlocks> {
+        FreeBlocks::read().map_err(|error| unreadable("/proc/buddyinfo", &error))
     }
 }

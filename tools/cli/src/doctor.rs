@@ -8,7 +8,7 @@ use crate::{
     info, output, CommandResult,
 };
 use anyhow::{ensure, Context as _};
-use quarry_uapi::{pattern, sys, Context, Device, Handle, Kind, OpenError, Query};
+use quarry_uapi::{pattern, sys, Arm, Context, Device, Handle, Kind, OpenError, Query};
 use serde::Serialize;
 use serde_json::json;
 use std::{fs, path::Path, sync::atomic::Ordering};
@@ -186,7 +186,7 @@ fn round_trip(device: &Device, kind: Kind, query: &Query) -> anyhow::Result<Stri
         freed?;
         return Ok(done);
     }
-    let cache = device.cache_create("doctor", 200, 0)?;
+    let cache = device.cache_create(Arm::Quarry, "doctor", 200)?;
     let made = device.alloc_object(cache, Context::Kernel);
     let done = made.map_err(anyhow::Error::from).and_then(|made| {
         let done = exercise(device, kind, made.handle, made.usable);

@@ -11,7 +11,7 @@ use crate::{
     output, CommandResult,
 };
 use anyhow::Context as _;
-use quarry_uapi::{CacheId, Context, Device, Explanation, Handle, Kind};
+use quarry_uapi::{Arm, CacheId, Context, Device, Explanation, Handle, Kind};
 use serde_json::json;
 
 /// Frames that are asked for: those of the largest block, and as many of an area.
@@ -104,7 +104,7 @@ fn allocate(
         None => {
             let size = u32::try_from(bytes)
                 .map_err(|_| UsageError(format!("{bytes} bytes are too large for a cache")))?;
-            let cache = device.cache_create(&format!("explain-{size}"), size, 0)?;
+            let cache = device.cache_create(Arm::Quarry, &format!("explain-{size}"), size)?;
             caches.push((cache, bytes));
             cache
         }

@@ -10,11 +10,13 @@
 
 mod args;
 mod backend;
+mod bench;
 mod check;
 mod doctor;
 mod exit;
 mod explain;
 mod info;
+mod kernel;
 mod man;
 mod output;
 mod pin;
@@ -37,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Stat(args) => stat::run(&cli.global, args),
         Command::Stress(args) => stress::run(&cli.global, args),
         Command::Replay(args) => replay::run(&cli.global, args),
+        Command::Bench { command } => bench::run(&cli.global, command),
         Command::Check => check::run(&cli.global),
         Command::Explain(args) => explain::run(&cli.global, args),
         Command::Doctor => doctor::run(&cli.global),

@@ -32,7 +32,7 @@ const STATUSES: [(&str, &str); 4] = [
 ];
 
 /// Commands to start with.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 8] = [
     ("Whether all works here:", "quarry doctor"),
     (
         "Two million operations on four CPUs, in an order that can be repeated:",
@@ -45,6 +45,14 @@ const EXAMPLES: [(&str, &str); 6] = [
     (
         "The page level of a recorded trace, accounted for but not replayed:",
         "quarry replay --level pages --dry-run boot.txt.xz",
+    ),
+    (
+        "The footprint of a trace on quarry and on the kernel's own allocators:",
+        "quarry replay --arm both boot.txt.xz",
+    ),
+    (
+        "What is left of huge blocks after a long time of use:",
+        "quarry bench frag",
     ),
     (
         "Where two objects of 100 bytes and one of 3000 lie:",
@@ -78,11 +86,14 @@ fn page() -> io::Result<String> {
     let mut commands = Roff::new();
     commands.control("SH", ["COMMANDS"]);
     commands.to_writer(&mut page)?;
-    for command in cli
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-    {
-        page.extend(subsection(command)?);
+    for command in visible(&cli) {
+        page.extend(subsection("quarry", command)?);
+        for inner in visible(command) {
+            page.extend(subsection(
+                &format!("quarry {}", command.get_name()),
+                inner,
+            )?);
+        }
     }
     page.extend(list("EXIT STATUS", &STATUSES)?);
     page.extend(list("FILES", &FILES)?);
@@ -90,8 +101,15 @@ fn page() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Returns what the page says of one command, without what applies to all of them.
-fn subsection(command: &Command) -> io::Result<Vec<u8>> {
+/// Returns the commands below one that people are to know of.
+fn visible(command: &Command) -> impl Iterator<Item = &Command> {
+    command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+}
+
+/// Returns what the page says of one command below `above`, without what applies to all of them.
+fn subsection(above: &str, command: &Command) -> io::Result<Vec<u8>> {
     // Global options stand in the page's own section.
     let command = command
         .clone()
@@ -107,7 +125,7 @@ fn subsection(command: &Command) -> io::Result<Vec<u8>> {
         .disable_help_flag(true);
     let mut text = Vec::new();
     let mut heading = Roff::new();
-    let name = format!("quarry {}", command.get_name());
+    let name = format!("{above} {}", command.get_name());
     heading.control("SS", [name.as_str()]);
     heading.to_writer(&mut text)?;
     let has_options = command.get_arguments().any(|arg| !arg.is_hide_set());

@@ -15,7 +15,7 @@ mod source;
 mod worker;
 
 use crate::{
-    args::{Global, Level, ReplayArgs},
+    args::{Arms, Global, Level, ReplayArgs},
     exit::{Status, UsageError},
     output,
     progress::Progress,
@@ -23,7 +23,7 @@ use crate::{
 };
 use anyhow::{ensure, Context};
 use plan::{Limits, Plan, Planner};
-use quarry_uapi::{Device, Kind, Query};
+use quarry_uapi::{Arm, Device, Kind, Query};
 use report::Report;
 use serde_json::json;
 use source::Source;
@@ -57,6 +57,10 @@ pub fn run(global: &Global, args: &ReplayArgs) -> CommandResult {
     if standard_input.count() > 1 {
         return Err(UsageError("standard input can be read only once".to_owned()).into());
     }
+    if args.verify && args.arm != Arms::Quarry {
+        let reason = "--verify is for quarry's memory: the kernel's is only held, not written";
+        return Err(UsageError(reason.to_owned()).into());
+    }
     let mut reports = Vec::new();
     let mut good = true;
     // Without a module, say so before minutes of reading.
@@ -73,12 +77,12 @@ pub fn run(global: &Global, args: &ReplayArgs) -> CommandResult {
         }
     }
     if global.json {
-        output::print_json("replay", 1, &json!({ "replays": reports }))?;
+        output::print_json("replay", 2, &json!({ "replays": reports }))?;
     }
     Ok(Status::from(good))
 }
 
-/// Replays one trace, with an open file of its own.
+/// Replays one trace on each arm, with an open file of its own.
 fn one(global: &Global, args: &ReplayArgs, trace: &Path) -> anyhow::Result<Report> {
     let device = if args.dry_run {
         None
@@ -101,7 +105,28 @@ fn one(global: &Global, args: &ReplayArgs, trace: &Path) -> anyhow::Result<Repor
     if let Some(query) = &query {
         warn_of_quotas(&plan, query);
     }
+    let mut outcomes = Vec::new();
+    for &arm in args.arm.list() {
+        let Some(device) = &device else { break };
+        outcomes.push(replay(device, global, args, arm, &plan, trace)?);
+    }
+    let page_size = limits.page_size;
+    Ok(Report::new(
+        trace, args.level, page_size, plan, outcomes, parse_time,
+    ))
+}
+
+/// Replays a plan on one arm.
+fn replay(
+    device: &Device,
+    global: &Global,
+    args: &ReplayArgs,
+    arm: Arm,
+    plan: &Plan,
+    trace: &Path,
+) -> anyhow::Result<run::Outcome> {
     let options = run::Options {
+        arm,
         kind: match args.level {
             Level::Objects => Kind::Kmalloc,
             Level::Pages => Kind::Pages,
@@ -110,22 +135,11 @@ fn one(global: &Global, args: &ReplayArgs, trace: &Path) -> anyhow::Result<Repor
         verify: args.verify,
         window: args.window as usize,
     };
-    let outcome = match &device {
-        None => None,
-        Some(device) => {
-            let factor = if args.verify { 2 } else { 1 };
-            let steps = plan.steps.len() as u64 * factor;
-            let what = format!("replaying {}", trace.display());
-            let mut progress = Progress::new(&what, steps, global.progress);
-            Some(run::run(device, &plan, &options, |done| {
-                progress.set(done);
-            })?)
-        }
-    };
-    let page_size = limits.page_size;
-    Ok(Report::new(
-        trace, args.level, page_size, plan, outcome, parse_time,
-    ))
+    let factor = if args.verify { 2 } else { 1 };
+    let steps = plan.steps.len() as u64 * factor;
+    let what = format!("replaying {} on {}", trace.display(), arm.name());
+    let mut progress = Progress::new(&what, steps, global.progress);
+    Ok(run::run(device, plan, &options, |done| progress.set(done))?)
 }
 
 /// Reads a whole trace.

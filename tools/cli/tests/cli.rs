@@ -53,7 +53,7 @@ fn doctor_without_the_module_says_what_fails() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["frobnicate"],
         &["stress", "--mix", "slab:1"],
@@ -62,6 +62,8 @@ fn wrong_usage_exits_with_2() {
         &["stat", "nothing"],
         &["stat", "--watch", "0"],
         &["replay"],
+        &["replay", "--verify", "--arm", "both", "trace"],
+        &["bench", "frag", "--arm", "kernel", "--at-least", "95"],
         &["explain", "kmalloc"],
     ];
     for args in wrong {
@@ -87,14 +89,14 @@ fn a_dry_run_accounts_for_a_trace() {
         .stderr("");
     let json: serde_json::Value =
         serde_json::from_slice(&assert.get_output().stdout).expect("JSON");
-    assert_eq!(json["schema"], "quarry.replay/1");
+    assert_eq!(json["schema"], "quarry.replay/2");
     let replay = &json["replays"][0];
     assert_eq!(replay["adds_up"], true);
     assert_eq!(replay["allocations"]["in_trace"], 3);
     assert_eq!(replay["allocations"]["live_at_end"], 1);
     assert_eq!(replay["frees"]["skipped_without_allocation"], 1);
     assert_eq!(replay["lines"]["damaged"], 1);
-    assert_eq!(replay["replay"], serde_json::Value::Null);
+    assert_eq!(replay["replays"], serde_json::json!([]));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn fragmentation(chunks: usize, rounds: usize, seed: u64, single: bool) -> f64 {
     };
     let free = |zone: &mut Zone<Chunks>, live: &mut Vec<(usize, usize)>, count: usize| {
         for (chunk, frame) in live.drain(live.len() - count..) {
-            zone.put(chunk, frame, Order::ZERO);
+            zone.put_bits(chunk, frame / 64, 1 << (frame % 64), 1);
         }
     };
     take(&mut zone, &mut live, fill);

@@ -7,6 +7,7 @@ use crate::{
     pool::{
         Chunk,
         Order,
+        Removed,
         Zone,
         FRAMES,
         NR_ORDERS, //
@@ -40,8 +41,8 @@ pub(super) struct Model {
     pub(super) zone: Zone<Chunks>,
     /// For each chunk and page, whether it is free.
     free: Vec<Vec<bool>>,
-    /// For each chunk, the range of pages that it has, which may be empty.
-    present: Vec<(usize, usize)>,
+    /// For each chunk and page, whether it has the page.
+    present: Vec<Vec<bool>>,
     pub(super) live: Vec<Block>,
 }
 
@@ -51,22 +52,29 @@ impl Model {
         Self {
             zone: Zone::new(Chunks((0..chunks).map(|_| Chunk::new()).collect())),
             free: vec![vec![false; FRAMES]; chunks],
-            present: vec![(0, 0); chunks],
+            present: vec![vec![false; FRAMES]; chunks],
             live: Vec::new(),
         }
     }
 
-    /// Adds a chunk of one block.
+    /// Adds a block to a chunk that has none of its pages.
     pub(super) fn add(&mut self, chunk: usize, frame: usize, order: Order) {
-        assert_eq!(self.present[chunk], (0, 0));
-        self.zone.add(chunk, frame, order);
-        self.present[chunk] = (frame, order.pages());
+        assert!(self.lacks(chunk, frame, order));
+        let is_new = self.nr_present(chunk) == 0;
+        assert_eq!(self.zone.add(chunk, frame, order), is_new);
+        self.present[chunk][frame..frame + order.pages()].fill(true);
         self.free[chunk][frame..frame + order.pages()].fill(true);
     }
 
-    /// Returns whether the chunk has no pages.
-    pub(super) fn is_absent(&self, chunk: usize) -> bool {
-        self.present[chunk].1 == 0
+    /// Returns whether the chunk has no page of a block.
+    pub(super) fn lacks(&self, chunk: usize, frame: usize, order: Order) -> bool {
+        let pages = &self.present[chunk][frame..frame + order.pages()];
+        pages.iter().all(|&present| !present)
+    }
+
+    fn nr_present(&self, chunk: usize) -> usize {
+        let pages = self.present[chunk].iter();
+        pages.filter(|&&present| present).count()
     }
 
     /// Returns whether an aligned run of free pages of this order exists.
@@ -106,32 +114,45 @@ impl Model {
 
     /// Returns whether the chunk has pages and all of them are free.
     fn is_whole(&self, chunk: usize) -> bool {
-        let (first, pages) = self.present[chunk];
-        pages != 0
-            && self.free[chunk][first..first + pages]
-                .iter()
-                .all(|&free| free)
+        self.nr_present(chunk) != 0 && self.free[chunk] == self.present[chunk]
     }
 
     /// Takes out a chunk that is wholly free, if there is one whose pages can be spared.
     pub(super) fn remove_whole(&mut self, keep: usize) -> Option<usize> {
         let free = self.nr_free();
         let removed = self.zone.remove_whole(keep);
-        let fits = |chunk: usize| self.is_whole(chunk) && free - self.present[chunk].1 >= keep;
-        match removed {
-            Some((chunk, frames)) => {
-                assert!(fits(chunk), "the chunk cannot be spared");
-                let (first, pages) = self.present[chunk];
-                assert!(
-                    frames.iter().eq(first..first + pages),
-                    "other pages than it had"
-                );
-                self.present[chunk] = (0, 0);
-                self.free[chunk].fill(false);
-            }
+        let fits = |chunk: usize| self.is_whole(chunk) && free - self.nr_present(chunk) >= keep;
+        match &removed {
+            Some(removed) => assert!(fits(removed.chunk), "the chunk cannot be spared"),
             None => assert!(!(0..self.free.len()).any(fits), "there was one"),
         }
-        removed.map(|(chunk, _)| chunk)
+        removed.map(|removed| self.removed(&removed))
+    }
+
+    /// Takes the free pages out of a chunk that has only some pages, if there is one.
+    pub(super) fn remove_small(&mut self) -> Option<usize> {
+        let removed = self.zone.remove_small();
+        let fits = |chunk: usize| {
+            self.nr_present(chunk) < FRAMES && self.free[chunk].iter().any(|&free| free)
+        };
+        match &removed {
+            Some(removed) => assert!(fits(removed.chunk), "not a small chunk"),
+            None => assert!(!(0..self.free.len()).any(fits), "there was one"),
+        }
+        removed.map(|removed| self.removed(&removed))
+    }
+
+    /// Takes note of what was removed, which must be all that was free in its chunk.
+    fn removed(&mut self, removed: &Removed<usize>) -> usize {
+        let chunk = removed.chunk;
+        let free = (0..FRAMES).filter(|&frame| self.free[chunk][frame]);
+        assert!(removed.frames.iter().eq(free), "other pages than it had");
+        for frame in removed.frames.iter() {
+            self.present[chunk][frame] = false;
+        }
+        self.free[chunk].fill(false);
+        assert_eq!(removed.is_gone, self.nr_present(chunk) == 0);
+        chunk
     }
 
     /// Returns the number of free pages.
@@ -159,15 +180,15 @@ impl Model {
     pub(super) fn check(&self) {
         self.zone.validate().unwrap();
         assert_eq!(self.zone.nr_free(), self.nr_free());
-        let present = self.present.iter().map(|present| present.1);
-        assert_eq!(self.zone.nr_present(), present.sum());
-        let chunks = self.present.iter().filter(|present| present.1 != 0);
+        let present = (0..self.free.len()).map(|chunk| self.nr_present(chunk));
+        assert_eq!(self.zone.nr_present(), present.clone().sum());
+        let chunks = present.filter(|&present| present != 0);
         assert_eq!(self.zone.nr_chunks(), chunks.count());
         for (id, free) in self.free.iter().enumerate() {
             let chunk = self.zone.chunk(id);
             chunk.validate().unwrap();
             assert!((0..FRAMES).all(|frame| chunk.is_free(frame) == free[frame]));
-            assert_eq!(chunk.nr_present(), self.present[id].1);
+            assert_eq!(chunk.nr_present(), self.nr_present(id));
             let mut counts = [0; NR_ORDERS];
             chunk.count_blocks(&mut counts);
             assert_eq!(counts, self.count_blocks(id));
@@ -179,7 +200,7 @@ impl Model {
         self.zone.settle();
         self.check();
         let whole = (0..self.free.len()).filter(|&chunk| self.is_whole(chunk));
-        let pages = whole.map(|chunk| self.present[chunk].1).sum::<usize>();
+        let pages = whole.map(|chunk| self.nr_present(chunk)).sum::<usize>();
         assert_eq!(self.zone.nr_whole_pages(), pages);
         for id in 0..self.free.len() {
             let largest = self.count_blocks(id).iter().rposition(|&count| count != 0);

@@ -57,8 +57,8 @@ impl Listed for Slab {
     fn leaves_at(&self) -> u32 {
         self.leaves_at
     }
-    fn put(&mut self, index: u32) -> bool {
-        self.objects().put(index)
+    fn put_bits(&mut self, word: usize, bits: u64, count: u32) -> bool {
+        self.objects().put_bits(word, bits, count)
     }
 }
 
@@ -132,9 +132,9 @@ impl Model {
 
         let before = self.used(id);
         let mut got = Vec::new();
-        let (taken, change) = self
-            .partial
-            .change(id, |slab| slab.objects().take(max, |i| got.push(i)));
+        let (taken, change) = self.partial.change(id, |slab| {
+            slab.objects().take_runs(max, |i, n| got.extend(i..i + n))
+        });
         assert_eq!(taken as usize, got.len());
         assert_eq!(taken, max.min(self.geometry.objects - before));
         assert_eq!(change, Change::Used);
@@ -146,11 +146,20 @@ impl Model {
     }
 
     fn put(&mut self, at: usize) {
-        let (id, index) = self.live.swap_remove(at);
-        let change = self.partial.put(id, index);
+        // Together with its neighbours, as far as one word of the bitmap goes.
+        let (id, index) = self.live[at];
+        let near = |&(slab, other): &(usize, u32)| {
+            slab == id && other / 64 == index / 64 && index.abs_diff(other) < 3
+        };
+        let together = self.live.iter().filter(|object| near(object));
+        let bits = together.fold(0u64, |bits, (_, other)| bits | (1 << (other % 64)));
+        self.live.retain(|object| !near(object));
+        let word = index as usize / 64;
+        let mut put = || self.partial.put_bits(id, word, bits, bits.count_ones());
+        let (change, again) = (put(), put());
         assert_eq!(change == Change::Emptied, self.used(id) == 0);
-        // An object that is taken back twice changes nothing.
-        assert_eq!(self.partial.put(id, index), Change::Used);
+        // Objects that are taken back twice change nothing.
+        assert_eq!(again, Change::Used);
     }
 
     fn remove(&mut self, keep: usize) {
@@ -226,8 +235,10 @@ proptest! {
                 }
                 Step::Take(max) => model.take(max),
                 Step::Put(index, count) => {
-                    for _ in 0..count.min(model.live.len()) {
-                        model.put(index.index(model.live.len()));
+                    for _ in 0..count {
+                        if !model.live.is_empty() {
+                            model.put(index.index(model.live.len()));
+                        }
                     }
                 }
                 Step::Remove(keep) => model.remove(keep),

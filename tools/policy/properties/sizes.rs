@@ -73,11 +73,16 @@ proptest! {
     }
 
     #[test]
-    fn a_reserve_is_never_eaten_by_others(reserve in 0..1000usize, free in 0..2000usize) {
-        let mark = Watermark::new(reserve);
-        let normal = mark.available(free, Urgency::Normal);
-        prop_assert!(normal == 0 || free - normal >= reserve);
-        prop_assert_eq!(mark.available(free, Urgency::Atomic), free);
+    fn a_reserve_is_never_eaten_by_others(
+        reserve in 0..1000usize,
+        present in 0..100_000usize,
+        free in 0..2000usize,
+    ) {
+        for mark in [Watermark::Fixed(reserve), Watermark::Share] {
+            let normal = mark.available(present, free, Urgency::Normal);
+            prop_assert!(normal == 0 || free - normal >= mark.pages(present));
+            prop_assert_eq!(mark.available(present, free, Urgency::Atomic), free);
+        }
     }
 
     #[test]

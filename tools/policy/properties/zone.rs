@@ -18,6 +18,7 @@ enum Step {
     PutMany(prop::sample::Index, usize),
     Settle,
     Remove(usize),
+    RemoveSmall,
     Add(prop::sample::Index, Order, usize),
 }
 
@@ -34,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<prop::sample::Index>(), 2..256usize).prop_map(|(i, n)| Step::PutMany(i, n)),
         1 => Just(Step::Settle),
         1 => keep.prop_map(Step::Remove),
+        1 => Just(Step::RemoveSmall),
         2 => (any::<prop::sample::Index>(), order(), 0..1024usize)
             .prop_map(|(index, order, at)| Step::Add(index, order, at)),
     ]
@@ -58,10 +60,13 @@ fn run(model: &mut Model, step: Step) {
         Step::Remove(keep) => {
             model.remove_whole(keep);
         }
+        Step::RemoveSmall => {
+            model.remove_small();
+        }
         Step::Add(index, order, at) => {
-            let absent: Vec<_> = (0..CHUNKS).filter(|&id| model.is_absent(id)).collect();
-            if !absent.is_empty() {
-                model.add(*index.get(&absent), at & !(order.pages() - 1), order);
+            let (chunk, frame) = (index.index(CHUNKS), at & !(order.pages() - 1));
+            if model.lacks(chunk, frame, order) {
+                model.add(chunk, frame, order);
             }
         }
     }

@@ -5,7 +5,7 @@
 use crate::{
     call::{call, call_own, Argument},
     error::{Cause, Error, Result},
-    kind::{CacheId, Context, Handle, Kind},
+    kind::{Arm, CacheId, Context, Handle, Kind},
     mapping::Mapping,
     op::{BatchDone, Op},
     reply::{Allocation, CacheStats, Explanation, Validation},
@@ -217,10 +217,13 @@ impl Device {
     }
 
     /// Makes a cache of objects of `object_size` bytes.
-    pub fn cache_create(&self, name: &str, object_size: u32, align: u32) -> Result<CacheId> {
+    pub fn cache_create(&self, arm: Arm, name: &str, object_size: u32) -> Result<CacheId> {
         let mut raw = sys::quarry_cache_create {
+            flags: match arm {
+                Arm::Quarry => 0,
+                Arm::Kernel => sys::QUARRY_CACHE_KERNEL,
+            },
             object_size,
-            align,
             ..Argument::new()
         };
         if name.len() >= raw.name.len() {

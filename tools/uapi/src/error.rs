@@ -36,7 +36,7 @@ pub enum Cause {
     #[error("offset and length do not lie within the allocation")]
     OutOfRange,
     /// `EOPNOTSUPP`.
-    #[error("the operation does not exist for this kind of allocation")]
+    #[error("the operation does not exist for this kind of allocation, or it is opaque")]
     NotSupported,
     /// `EEXIST`.
     #[error("this open file already has a cache of that name")]

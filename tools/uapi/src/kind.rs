@@ -98,6 +98,8 @@ pub enum Layer {
     Slab,
     /// An area: a mapping of pages.
     Vmalloc,
+    /// One of the kernel's own allocators.
+    Kernel,
 }
 
 impl Layer {
@@ -107,6 +109,7 @@ impl Layer {
             sys::QUARRY_LAYER_PAGES => Some(Self::Pages),
             sys::QUARRY_LAYER_SLAB => Some(Self::Slab),
             sys::QUARRY_LAYER_VMALLOC => Some(Self::Vmalloc),
+            sys::QUARRY_LAYER_KERNEL => Some(Self::Kernel),
             _ => None,
         }
     }
@@ -131,6 +134,26 @@ impl Context {
             Self::Kernel => 0,
             Self::NoWait => sys::QUARRY_ALLOC_NOWAIT,
             Self::Atomic => sys::QUARRY_ALLOC_ATOMIC,
+        }
+    }
+}
+
+/// Whose allocators serve an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arm {
+    /// quarry's.
+    Quarry,
+    /// The kernel's own.
+    Kernel,
+}
+
+impl Arm {
+    /// Returns its name, as it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quarry => "quarry",
+            Self::Kernel => "kernel",
         }
     }
 }

@@ -27,7 +27,7 @@ pub use crate::{
     call::{command_name, opcode},
     device::{Device, OpenError, DEFAULT_PATH},
     error::{Cause, Error, Result},
-    kind::{CacheId, Context, Handle, Kind, Layer, ParseKindError},
+    kind::{Arm, CacheId, Context, Handle, Kind, Layer, ParseKindError},
     mapping::Mapping,
     op::{BatchDone, Op, Target},
     reply::{Allocation, CacheStats, Explanation, Frame, Validation},

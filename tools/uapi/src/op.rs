@@ -4,7 +4,7 @@
 
 use crate::{
     error::Cause,
-    kind::{CacheId, Context, Handle, Kind},
+    kind::{Arm, CacheId, Context, Handle, Kind},
     sys,
 };
 
@@ -40,6 +40,17 @@ impl Op {
         let mut op = Self::alloc(Kind::Cache, 0, context);
         op.0.arg = u64::from(cache.as_raw());
         op
+    }
+
+    /// Makes an ALLOC one of memory that is only held, never read or written, from either arm. Where
+    /// an object comes from, its cache says.
+    #[must_use]
+    pub fn opaque(mut self, arm: Arm) -> Self {
+        self.0.flags |= match arm {
+            Arm::Kernel if self.0.kind != sys::QUARRY_KIND_CACHE => sys::QUARRY_ALLOC_KERNEL,
+            _ => sys::QUARRY_ALLOC_OPAQUE,
+        };
+        self
     }
 
     /// Changes the size of `target` to `bytes`.

@@ -3,9 +3,10 @@
 //! A model of the module: the interface as its header describes it, over a map.
 
 use super::Backend;
+use crate::kernel::FreeBlocks;
 use quarry_uapi::{
-    pattern, sys, Allocation, BatchDone, CacheId, Cause, Context, Error, Handle, Kind, Op, Query,
-    Result, Stats, Validation,
+    pattern, sys, Allocation, Arm, BatchDone, CacheId, Cause, Context, Error, Handle, Kind, Op,
+    Query, Result, Stats, Validation,
 };
 use std::{
     collections::HashMap,
@@ -13,6 +14,8 @@ use std::{
 };
 
 const PAGE: u64 = 4096;
+/// Pages that the model has.
+const MEMORY: u64 = 20_000;
 
 /// What goes wrong on purpose.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +36,8 @@ struct State {
     counts: [u64; 3],
     held: u64,
     peak: u64,
+    /// Whether anything came from the kernel.
+    kernel: bool,
 }
 
 /// The model.
@@ -165,6 +170,7 @@ impl State {
                 let Some(kind) = Kind::from_raw(raw.kind) else {
                     return failed(Cause::Invalid);
                 };
+                self.kernel |= raw.flags & sys::QUARRY_ALLOC_KERNEL != 0;
                 let made = self.alloc(faults, kind, raw.bytes, raw.arg as u32)?;
                 op.as_raw_mut().handle = made.handle.as_raw();
                 op.as_raw_mut().bytes = made.usable;
@@ -278,8 +284,11 @@ impl Backend for Fake {
         self.state().verify(handle.as_raw(), offset, length, seed)
     }
 
-    fn cache_create(&self, _name: &str, object_size: u32) -> Result<CacheId> {
+    fn cache_create(&self, arm: Arm, _name: &str, object_size: u32) -> Result<CacheId> {
         let mut state = self.state();
+        if arm == Arm::Kernel {
+            state.kernel = true;
+        }
         let id = state.caches.len() as u32 + 1;
         state.caches.insert(id, object_size);
         Ok(CacheId::from_raw(id))
@@ -311,15 +320,42 @@ impl Backend for Fake {
 
     fn stats(&self) -> Result<Stats> {
         let state = self.state();
+        if state.kernel {
+            return Ok(Stats::default());
+        }
         Ok(Stats {
             pool_pages: state.held.div_ceil(PAGE),
             pool_pages_peak: state.peak.div_ceil(PAGE),
+            limit_pages: MEMORY,
             ..Stats::default()
         })
     }
 
     fn shrink(&self) -> Result<u64> {
         Ok(0)
+    }
+
+    fn frame(&self, handle: Handle) -> Result<Option<(u32, u32)>> {
+        // Pages lie in the order in which they were taken.
+        let number = handle.as_raw() & 0xf_ffff;
+        Ok(Some(((number / 1024) as u32, (number % 1024) as u32)))
+    }
+
+    fn kernel_free_blocks(&self) -> Result<FreeBlocks> {
+        let free = MEMORY - self.state().held.div_ceil(PAGE).min(MEMORY);
+        Ok(FreeBlocks::parse(&format!("Node 0, zone Normal {free}")))
+    }
+
+    fn kernel_shrink(&self) {}
+
+    fn kernel_slab_pages(&self) -> Result<u64> {
+        let state = self.state();
+        Ok(1000
+            + if state.kernel {
+                state.held.div_ceil(PAGE)
+            } else {
+                0
+            })
     }
 
     fn validate(&self) -> Result<Validation> {

@@ -76,6 +76,7 @@ fn served_by(it: &Explanation, page_size: u64) -> String {
             bytes(page_size << it.order.min(32))
         ),
         Some(Layer::Vmalloc) => "vmalloc, as an area of mapped pages".to_owned(),
+        Some(Layer::Kernel) => "one of the kernel's own allocators".to_owned(),
         None => "a layer that this program does not know".to_owned(),
     }
 }

@@ -17,13 +17,13 @@ use serde::{Serialize, Serializer};
 use serde_json::{json, Map, Value};
 use std::{path::Path, time::Duration};
 
-/// A replay, or a dry run, of one trace.
+/// A replay of one trace on one or two arms, or a dry run.
 pub struct Report {
     trace: String,
     level: Level,
     page_size: u64,
     plan: Plan,
-    outcome: Option<Outcome>,
+    outcomes: Vec<Outcome>,
     parse_time: Duration,
 }
 
@@ -87,13 +87,13 @@ fn tally_json(tally: &Tally) -> Value {
 }
 
 impl Report {
-    /// Returns the report of a replay, or of a dry run if there is no outcome.
+    /// Returns the report of a replay, or of a dry run if there are no outcomes.
     pub fn new(
         trace: &Path,
         level: Level,
         page_size: u64,
         plan: Plan,
-        outcome: Option<Outcome>,
+        outcomes: Vec<Outcome>,
         parse_time: Duration,
     ) -> Self {
         Self {
@@ -101,20 +101,20 @@ impl Report {
             level,
             page_size,
             plan,
-            outcome,
+            outcomes,
             parse_time,
         }
     }
 
     /// Returns whether all sums are right.
     fn adds_up(&self) -> bool {
-        let outcome = self.outcome.as_ref();
-        self.plan.adds_up() && outcome.is_none_or(|outcome| outcome.adds_up(&self.plan))
+        let mut outcomes = self.outcomes.iter();
+        self.plan.adds_up() && outcomes.all(|outcome| outcome.adds_up(&self.plan))
     }
 
     /// Returns whether nothing is wrong.
     pub fn is_good(&self) -> bool {
-        self.adds_up() && self.outcome.as_ref().is_none_or(Outcome::is_clean)
+        self.adds_up() && self.outcomes.iter().all(Outcome::is_clean)
     }
 
     fn level_name(&self) -> &'static str {
@@ -127,7 +127,7 @@ impl Report {
     /// Returns the report as text.
     pub fn text(&self) -> String {
         let mut rows = self.trace_rows();
-        if let Some(outcome) = &self.outcome {
+        if let [outcome] = self.outcomes.as_slice() {
             rows.extend(self.outcome_rows(outcome));
         }
         rows.push((
@@ -138,17 +138,53 @@ impl Report {
                 "DO NOT ADD UP".to_owned()
             },
         ));
-        format!(
-            "{} of {}: {}\n{}",
-            if self.outcome.is_some() {
-                "replay"
+        let what = if self.outcomes.is_empty() {
+            "dry run"
+        } else {
+            "replay"
+        };
+        let (trace, level) = (&self.trace, self.level_name());
+        let mut text = format!("{what} of {trace}: {level}\n{}", output::pairs(&rows));
+        if let [kernel, quarry] = self.outcomes.as_slice() {
+            for outcome in [kernel, quarry] {
+                let rows = self.outcome_rows(outcome);
+                text += &format!("\non {}:\n{}", outcome.arm.name(), output::pairs(&rows));
+            }
+            text += &format!("\n{}", self.comparison(kernel, quarry));
+        }
+        text
+    }
+
+    /// Returns both arms beside each other.
+    fn comparison(&self, kernel: &Outcome, quarry: &Outcome) -> String {
+        let mut table = output::table(&["", "kernel", "quarry", "ratio"]);
+        let mut row = |name: &str, values: [f64; 2], show: fn(f64) -> String| {
+            let [theirs, ours] = values;
+            let ratio = if theirs > 0.0 {
+                format!("{:.3}", ours / theirs)
             } else {
-                "dry run"
-            },
-            self.trace,
-            self.level_name(),
-            output::pairs(&rows)
-        )
+                "-".to_owned()
+            };
+            table.add_row([name.to_owned(), show(theirs), show(ours), ratio]);
+        };
+        // CAST: For reading.
+        let mib = |pages: u64| (pages * self.page_size) as f64 / f64::from(1 << 20);
+        row(
+            "peak footprint, MiB",
+            [kernel, quarry].map(|outcome| mib(outcome.held_pages_peak)),
+            |value| format!("{value:.2}"),
+        );
+        row(
+            "at the peak of what is live, MiB",
+            [kernel, quarry].map(|outcome| mib(outcome.peak.held_pages)),
+            |value| format!("{value:.2}"),
+        );
+        row(
+            "time per operation, ns",
+            [kernel, quarry].map(|outcome| outcome.replay.nanos_per_op()),
+            |value| format!("{value:.0}"),
+        );
+        output::render(&table)
     }
 
     /// Returns what the trace holds.
@@ -287,36 +323,39 @@ impl Report {
             (
                 "replaying",
                 format!(
-                    "{:.2} s, {} operations/s in {} batches",
+                    "{:.2} s, {} operations/s in {} batches, {:.0} ns each",
                     outcome.elapsed.as_secs_f64(),
                     grouped(rate(replay.ops, outcome.elapsed)),
-                    grouped(replay.batches)
+                    grouped(replay.batches),
+                    replay.nanos_per_op()
                 ),
             ),
             (
                 "peak sampled",
                 format!(
-                    "{} asked for, {} usable, {} in pages; pool {}",
+                    "{} asked for, {} usable, {} in pages; footprint {}",
                     bytes(peak.requested_bytes),
                     bytes(peak.usable_bytes),
                     bytes(peak.used_pages * page),
-                    bytes(peak.pool_pages * page)
+                    bytes(peak.held_pages * page)
                 ),
             ),
             (
                 "fragmentation",
                 format!(
-                    "internal, at that peak: {:.1} % of usable bytes, {:.1} % of pages",
+                    "at that peak, {:.1} % of usable bytes (internal), {:.1} % of pages in use, \
+                     {:.1} % of the footprint",
                     waste(peak.requested_bytes, peak.usable_bytes),
-                    waste(peak.requested_bytes, peak.used_pages * page)
+                    waste(peak.requested_bytes, peak.used_pages * page),
+                    waste(peak.requested_bytes, peak.held_pages * page)
                 ),
             ),
             (
-                "pool peak",
+                "footprint peak",
                 format!(
-                    "{} in {} samples, {} since the module was loaded",
-                    bytes(outcome.pool_pages_sampled * page),
-                    grouped(outcome.samples),
+                    "{} in {} samples; of quarry's pool since the module was loaded {}",
+                    bytes(outcome.held_pages_peak * page),
+                    grouped(outcome.series.len() as u64),
                     bytes(outcome.pool_pages_peak * page)
                 ),
             ),
@@ -343,6 +382,20 @@ impl Report {
         ]
     }
 
+    /// Returns a sample with what share of it is lost inside of allocations and outside of them.
+    fn sample_json(&self, sample: &Sample) -> Value {
+        json!({
+            "requested_bytes": sample.requested_bytes,
+            "usable_bytes": sample.usable_bytes,
+            "held_bytes": sample.held_pages * self.page_size,
+            "used_bytes": sample.used_pages * self.page_size,
+            "slab_bytes": sample.slab_pages * self.page_size,
+            "cached_bytes": sample.cached_pages * self.page_size,
+            "internal_percent": waste(sample.requested_bytes, sample.usable_bytes),
+            "external_percent": waste(sample.usable_bytes, sample.held_pages * self.page_size),
+        })
+    }
+
     /// Returns what was done, as JSON.
     fn outcome_json(&self, outcome: &Outcome) -> Value {
         let Sample {
@@ -352,18 +405,20 @@ impl Report {
             ..
         } = outcome.peak;
         json!({
+            "arm": outcome.arm,
             "threads": outcome.threads,
             "caches": outcome.caches,
             "caches_failed": outcome.caches_failed,
             "caches_kept": outcome.caches_kept,
             "during": tally_json(&outcome.replay),
             "freeing_the_rest": tally_json(&outcome.cleanup),
-            "peak_sample": outcome.peak,
+            "peak_sample": self.sample_json(&outcome.peak),
             "fragmentation_of_usable_percent": waste(requested_bytes, usable_bytes),
             "fragmentation_of_pages_percent": waste(requested_bytes, used_pages * self.page_size),
-            "pool_peak_bytes_sampled": outcome.pool_pages_sampled * self.page_size,
+            "peak_bytes_held": outcome.held_pages_peak * self.page_size,
             "pool_peak_bytes_since_load": outcome.pool_pages_peak * self.page_size,
-            "samples": outcome.samples,
+            "series": outcome.series.iter().map(|sample| self.sample_json(sample)).collect::<Vec<_>>(),
+            "nanoseconds_per_operation": outcome.replay.nanos_per_op(),
             "seconds": outcome.elapsed.as_secs_f64(),
             "seconds_freeing": outcome.cleanup_elapsed.as_secs_f64(),
             "operations_per_second": rate(outcome.replay.ops, outcome.elapsed),
@@ -392,7 +447,7 @@ impl Serialize for Report {
             "from_kmalloc_instead_of_a_cache": self.plan.substituted,
             "peak_live": self.plan.peak,
             "seconds_reading": self.parse_time.as_secs_f64(),
-            "replay": self.outcome.as_ref().map(|outcome| self.outcome_json(outcome)),
+            "replays": self.outcomes.iter().map(|outcome| self.outcome_json(outcome)).collect::<Vec<_>>(),
         })
         .serialize(serializer)
     }

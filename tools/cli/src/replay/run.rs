@@ -7,8 +7,7 @@ use super::{
     worker::{Shared, Tally, Worker},
 };
 use crate::{backend::Backend, pin};
-use quarry_uapi::{CacheId, Error, Kind, Stats, Validation};
-use serde::Serialize;
+use quarry_uapi::{Arm, CacheId, Error, Kind, Stats, Validation};
 use std::{
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -27,34 +26,41 @@ const POLL: Duration = Duration::from_millis(20);
 /// How to replay.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// Whose allocators are used.
+    pub arm: Arm,
     /// What allocations without a cache are.
     pub kind: Kind,
     /// Threads, if not one for each CPU of the trace.
     pub threads: Option<usize>,
-    /// Whether contents are written and verified.
+    /// Whether contents are written and verified; not with the kernel's allocators.
     pub verify: bool,
     /// Steps between two meetings of all threads.
     pub window: usize,
 }
 
-/// The state of the module at one point of the replay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// The state of the allocators at one point of the replay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sample {
     /// Bytes asked for of what is live.
     pub requested_bytes: u64,
     /// Usable bytes of what is live.
     pub usable_bytes: u64,
+    /// Pages that the allocators have taken: all of quarry's pool, in use or not; what the kernel's
+    /// slabs have more than before, and blocks.
+    pub held_pages: u64,
     /// Pages in use, beyond those in use before: slabs, blocks and areas.
     pub used_pages: u64,
     /// Pages of slabs, beyond those from before.
     pub slab_pages: u64,
-    /// All pages of the pool, in use or not.
-    pub pool_pages: u64,
+    /// Pages of quarry's pool that lie in magazines.
+    pub cached_pages: u64,
 }
 
 /// What came of a replay.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Whose allocators were used.
+    pub arm: Arm,
     /// Threads that replayed.
     pub threads: usize,
     /// Caches made.
@@ -69,12 +75,12 @@ pub struct Outcome {
     pub cleanup: Tally,
     /// The sample with most bytes asked for.
     pub peak: Sample,
-    /// Most pages of the pool in any sample.
-    pub pool_pages_sampled: u64,
+    /// Most pages that the allocators held in any sample.
+    pub held_pages_peak: u64,
     /// Most pages that the pool has held since the module was loaded.
     pub pool_pages_peak: u64,
-    /// Samples taken.
-    pub samples: u64,
+    /// All samples, one for each window.
+    pub series: Vec<Sample>,
     /// Time that the steps of the trace took.
     pub elapsed: Duration,
     /// Time that freeing the rest took.
@@ -85,12 +91,19 @@ pub struct Outcome {
     pub validation: Validation,
 }
 
-/// Peaks, while the replay runs.
-#[derive(Debug, Default)]
-struct Peaks {
-    peak: Sample,
-    pool_pages: u64,
-    samples: u64,
+/// What the allocators held before the replay.
+struct Before {
+    stats: Stats,
+    kernel_slab_pages: u64,
+}
+
+impl Before {
+    fn new<B: Backend>(backend: &B) -> Result<Self, Error> {
+        Ok(Self {
+            stats: backend.stats()?,
+            kernel_slab_pages: backend.kernel_slab_pages()?,
+        })
+    }
 }
 
 /// Returns pages in use.
@@ -101,33 +114,56 @@ fn used(stats: &Stats) -> u64 {
         .saturating_sub(stats.cached_pages)
 }
 
-impl Peaks {
-    /// Takes a sample into account.
-    fn sample<B: Backend>(&mut self, shared: &Shared<'_, B>, before: &Stats) -> Result<(), Error> {
-        let stats = shared.backend.stats()?;
-        let sample = Sample {
-            // ORDERING: Relaxed: the threads have just met.
-            requested_bytes: shared.live_requested.load(Ordering::Relaxed),
-            usable_bytes: shared.live_usable.load(Ordering::Relaxed),
-            used_pages: used(&stats).saturating_sub(used(before)),
-            slab_pages: stats.slab_pages.saturating_sub(before.slab_pages),
-            pool_pages: stats.pool_pages,
-        };
-        self.samples += 1;
-        self.pool_pages = self.pool_pages.max(stats.pool_pages);
-        if sample.requested_bytes >= self.peak.requested_bytes {
-            self.peak = sample;
+/// Returns what the allocators hold now. No thread is working.
+fn sample<B: Backend>(
+    shared: &Shared<'_, B>,
+    before: &Before,
+    page_size: u64,
+) -> Result<Sample, Error> {
+    // ORDERING: Relaxed: the threads have just met.
+    let requested_bytes = shared.live_requested.load(Ordering::Relaxed);
+    let usable_bytes = shared.live_usable.load(Ordering::Relaxed);
+    let (held_pages, used_pages, slab_pages, cached_pages) = match shared.arm {
+        Arm::Quarry => {
+            let stats = shared.backend.stats()?;
+            (
+                stats.pool_pages,
+                used(&stats).saturating_sub(used(&before.stats)),
+                stats.slab_pages.saturating_sub(before.stats.slab_pages),
+                stats.cached_pages,
+            )
         }
-        Ok(())
-    }
+        Arm::Kernel => {
+            let now = shared.backend.kernel_slab_pages()?;
+            let slab_pages = now.saturating_sub(before.kernel_slab_pages);
+            let held_pages = match shared.kind {
+                // The kernel does not tell whose blocks are whose, but this replay's are known.
+                Kind::Pages => usable_bytes / page_size,
+                _ => slab_pages,
+            };
+            (held_pages, held_pages, slab_pages, 0)
+        }
+    };
+    Ok(Sample {
+        requested_bytes,
+        usable_bytes,
+        held_pages,
+        used_pages,
+        slab_pages,
+        cached_pages,
+    })
 }
 
 /// Makes the caches of a plan.
-fn make_caches<B: Backend>(backend: &B, plan: &Plan) -> Result<Vec<Option<CacheId>>, Error> {
+fn make_caches<B: Backend>(
+    backend: &B,
+    arm: Arm,
+    plan: &Plan,
+) -> Result<Vec<Option<CacheId>>, Error> {
     plan.caches
         .iter()
         .map(
-            |cache| match backend.cache_create(&cache.name, cache.object_size) {
+            |cache| match backend.cache_create(arm, &cache.name, cache.object_size) {
                 Ok(id) => Ok(Some(id)),
                 Err(error) if error.cause.is_exhaustion() => Ok(None),
                 Err(error) => Err(error),
@@ -152,16 +188,19 @@ pub fn run<B: Backend>(
     let query = backend.query()?;
     // What earlier users left in magazines and empty slabs would be taken for what was there before,
     // and hide a part of what the trace needs.
-    backend.shrink()?;
-    let before = backend.stats()?;
-    let caches = make_caches(backend, plan)?;
+    match options.arm {
+        Arm::Quarry => drop(backend.shrink()?),
+        Arm::Kernel => backend.kernel_shrink(),
+    }
+    let caches = make_caches(backend, options.arm, plan)?;
+    // What caches need without objects is not what the trace needs.
+    let before = Before::new(backend)?;
     let allocations = plan.steps.iter().filter(|s| s.action == Action::Alloc);
     let shared = Shared::new(
         backend,
-        options.kind,
+        options,
         caches,
         query.quota_batch.clamp(2, BATCH) as usize,
-        options.verify,
         allocations.count(),
     );
 
@@ -175,7 +214,8 @@ pub fn run<B: Backend>(
     }
 
     let barrier = Barrier::new(threads);
-    let peaks = Mutex::new(Peaks::default());
+    let page_size = u64::from(query.page_size);
+    let series = Mutex::new(Vec::new());
     let replay_nanos = AtomicU64::new(0);
     let allowed = pin::allowed();
     let start = Instant::now();
@@ -185,10 +225,12 @@ pub fn run<B: Backend>(
         let mut sampled = Ok(());
         let mut meet = || {
             if barrier.wait().is_leader() {
-                let mut peaks = peaks.lock().unwrap_or_else(PoisonError::into_inner);
-                let result = peaks.sample(&shared, &before);
-                if sampled.is_ok() {
-                    sampled = result;
+                match sample(&shared, &before, page_size) {
+                    Ok(sample) => series
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(sample),
+                    Err(error) => sampled = Err(error),
                 }
             }
             // Nothing moves while the sample is taken.
@@ -245,19 +287,21 @@ pub fn run<B: Backend>(
         .iter()
         .filter(|cache| backend.cache_destroy(**cache).is_err());
     let caches_kept = kept.count() as u64;
-    let peaks = peaks.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let series: Vec<Sample> = series.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let peak = series.iter().copied().max_by_key(|s| s.requested_bytes);
     let elapsed = Duration::from_nanos(replay_nanos.load(Ordering::Relaxed));
     Ok(Outcome {
+        arm: options.arm,
         threads,
         caches: made.len(),
         caches_failed: (shared.caches.len() - made.len()) as u64,
         caches_kept,
         replay,
         cleanup,
-        peak: peaks.peak,
-        pool_pages_sampled: peaks.pool_pages,
+        peak: peak.unwrap_or_default(),
+        held_pages_peak: series.iter().map(|s| s.held_pages).max().unwrap_or(0),
         pool_pages_peak: backend.stats()?.pool_pages_peak,
-        samples: peaks.samples,
+        series,
         elapsed,
         cleanup_elapsed: total.saturating_sub(elapsed),
         handles_left: backend

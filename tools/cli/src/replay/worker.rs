@@ -6,13 +6,17 @@
 //! thread runs the steps of its CPUs in their order. A free whose allocation another thread makes in
 //! the same window waits for the next one: then that allocation is complete, whatever came of it.
 
-use super::plan::{Action, Step};
+use super::{
+    plan::{Action, Step},
+    run::Options,
+};
 use crate::backend::Backend;
-use quarry_uapi::{CacheId, Cause, Context, Error, Handle, Kind, Op, Target};
+use quarry_uapi::{Arm, CacheId, Cause, Context, Error, Handle, Kind, Op, Target};
 use rustc_hash::FxHashMap;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 /// Not allocated yet.
@@ -35,7 +39,9 @@ pub struct Shared<'a, B> {
     pub caches: Vec<Option<CacheId>>,
     /// Operations in one batch.
     pub batch: usize,
-    /// Whether contents are written and verified.
+    /// Whose allocators are used.
+    pub arm: Arm,
+    /// Whether contents are written and verified. If not, memory is only held.
     pub verify: bool,
     /// Handle of each allocation.
     handles: Vec<AtomicU64>,
@@ -53,18 +59,18 @@ impl<'a, B> Shared<'a, B> {
     /// Returns the state before a replay of `allocations` allocations.
     pub fn new(
         backend: &'a B,
-        kind: Kind,
+        options: &Options,
         caches: Vec<Option<CacheId>>,
         batch: usize,
-        verify: bool,
         allocations: usize,
     ) -> Self {
         Self {
             backend,
-            kind,
+            kind: options.kind,
             caches,
             batch,
-            verify,
+            arm: options.arm,
+            verify: options.verify,
             handles: (0..allocations).map(|_| AtomicU64::new(NOT_YET)).collect(),
             usable: (0..allocations).map(|_| AtomicU32::new(0)).collect(),
             live_requested: AtomicU64::new(0),
@@ -97,6 +103,8 @@ pub struct Tally {
     pub ops: u64,
     /// Calls of the module.
     pub batches: u64,
+    /// Time in them, of all threads together.
+    pub time: Duration,
 }
 
 /// Adds the counts of `from` to `to`.
@@ -107,6 +115,12 @@ fn merge(to: &mut Failures, from: &Failures) {
 }
 
 impl Tally {
+    /// Returns the mean time of an operation.
+    pub fn nanos_per_op(&self) -> f64 {
+        // CAST: For reading.
+        self.time.as_nanos() as f64 / self.ops.max(1) as f64
+    }
+
     /// Adds what another thread has done.
     pub fn add(&mut self, other: &Self) {
         self.allocs += other.allocs;
@@ -116,6 +130,7 @@ impl Tally {
         self.corruptions += other.corruptions;
         self.ops += other.ops;
         self.batches += other.batches;
+        self.time += other.time;
         merge(&mut self.alloc_failures, &other.alloc_failures);
         merge(&mut self.free_failures, &other.free_failures);
         merge(&mut self.other_failures, &other.other_failures);
@@ -200,9 +215,14 @@ impl<'a, B: Backend> Worker<'a, B> {
         self.make_room();
         let index = self.ops.len();
         let cache = self.shared.caches.get(usize::from(step.cache));
-        self.ops.push(match cache.copied().flatten() {
+        let op = match cache.copied().flatten() {
             Some(cache) => Op::alloc_object(cache, Context::Kernel),
             None => Op::alloc(self.shared.kind, u64::from(step.bytes), Context::Kernel),
+        };
+        self.ops.push(if self.shared.verify {
+            op
+        } else {
+            op.opaque(self.shared.arm)
         });
         self.marks.push(Mark::Alloc {
             id: step.id,
@@ -253,7 +273,10 @@ impl<'a, B: Backend> Worker<'a, B> {
     /// Runs the batch.
     fn flush(&mut self) {
         if !self.ops.is_empty() && self.error.is_none() {
-            match self.shared.backend.batch(&mut self.ops) {
+            let start = Instant::now();
+            let result = self.shared.backend.batch(&mut self.ops);
+            self.tally.time += start.elapsed();
+            match result {
                 Ok(_) => self.settle(),
                 Err(error) => self.error = Some(error),
             }

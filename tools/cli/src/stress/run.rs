@@ -9,7 +9,7 @@ use super::{
     worker::{Setup, Worker, LONGEST_ACTION},
 };
 use crate::{backend::Backend, pin};
-use quarry_uapi::{CacheId, Cause, Error, Kind, Validation};
+use quarry_uapi::{Arm, CacheId, Cause, Error, Kind, Validation};
 use std::{
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -98,7 +98,7 @@ fn make_caches<B: Backend>(backend: &B, mix: &Mix) -> Result<Vec<(CacheId, u32)>
         return Ok(caches);
     }
     for bytes in OBJECTS {
-        match backend.cache_create(&format!("stress-{bytes}"), bytes) {
+        match backend.cache_create(Arm::Quarry, &format!("stress-{bytes}"), bytes) {
             Ok(cache) => caches.push((cache, bytes)),
             Err(error) if error.cause == Cause::QuotaUsedUp && !caches.is_empty() => break,
             Err(error) => return Err(error),

@@ -50,6 +50,7 @@ fn busy_plan(count: u64, cpus: u64) -> Plan {
 /// Replays a plan, and checks what holds for every replay.
 fn replay(fake: &Fake, plan: &Plan, window: usize) -> Outcome {
     let options = Options {
+        arm: Arm::Quarry,
         kind: Kind::Kmalloc,
         threads: None,
         verify: true,
@@ -115,4 +116,25 @@ fn a_free_that_fails_is_no_success() {
     let outcome = replay(&fake, &busy_plan(1000, 2), 500);
     assert!(!outcome.is_clean());
     assert!(outcome.handles_left > 0);
+}
+
+#[test]
+fn what_the_kernel_takes_is_what_its_slabs_have_more_than_before() {
+    let plan = busy_plan(3000, 2);
+    let options = Options {
+        arm: Arm::Kernel,
+        kind: Kind::Kmalloc,
+        threads: None,
+        verify: false,
+        window: 100,
+    };
+    let fake = Fake::default();
+    let outcome = run(&fake, &plan, &options, |_| {}).unwrap();
+    assert!(outcome.is_clean() && outcome.adds_up(&plan));
+    assert_eq!(fake.held(), (0, 0));
+    let held = outcome.peak.usable_bytes.div_ceil(4096);
+    assert!(held > 0);
+    assert_eq!(outcome.peak.held_pages, held);
+    assert_eq!(outcome.held_pages_peak, held);
+    assert_eq!(outcome.series.len(), plan.steps.len().div_ceil(100) + 1);
 }

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# What comes after a guest has ended.
+
+# stacks: what the processes of a guest were about that was ended too late, and where its CPUs were.
+stacks() {
+	echo "quarry: what its processes waited for:"
+	sed -E 's/^\[[^]]*\] ?//' "$run/klog" | awk '
+		/^task:/ { if (user) printf "%s", text; text = ""; user = 0; on = 1 }
+		/^Showing|^NMI|^Sending|^Kernel/ { if (user) printf "%s", text; text = ""; user = 0; on = 0 }
+		on { text = text $0 "\n" }
+		/entry_SYSCALL|asm_exc|asm_sysvec/ { user = on }' | grep -vE 'Call Trace|TASK>|^R[A-Z0-9]+:|^ \?' | head -n 60
+	grep -E '^(CPU#|RIP)' "$run/registers"
+}
+
+# guest_verdict RC: shows and keeps the kernel log of $run as asked for, searches it, and exits with RC, or with 123 for a defect.
+guest_verdict() {
+	local report log
+	[[ ! $klog ]] || cp "$run/klog" "$klog"
+	[[ ! $verbose ]] || cat "$run/klog" >&2
+	[[ ! -e $run/late ]] || stacks >&2
+	log=$run/klog
+	[[ ! -e $run/klog.then ]] || log=$run/klog.then
+	if ! report=$(ALLOW=$allow "$QUARRY_TREE/scripts/lib/klog-scan" "$log"); then
+		say "quarry: the kernel reported a defect:" "$report"
+		exit 123
+	fi
+	if (($1 == 125)) && [[ ! $verbose ]]; then
+		say "quarry: the end of the kernel log:"
+		tail -n 30 "$run/klog" >&2
+	fi
+	exit "$1"
+}

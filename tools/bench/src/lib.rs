@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads the lines that `quarry_bench.ko` prints, and says what they mean: tables with goals, and
+//! comparisons with an earlier run.
+//!
+//! # Laws
+//!
+//! - Data goes to stdout, what is wrong to stderr.
+//! - A row that was not measured is skipped or missing, never met.
+
+mod args;
+mod compare;
+mod expected;
+pub mod files;
+mod goals;
+pub mod number;
+mod raw;
+mod rst;
+mod run;
+mod section;
+mod table;
+pub mod text;
+
+use anyhow::Context;
+use args::{Cli, Command};
+use clap::Parser;
+use files::{print, read, write};
+use run::Run;
+use std::{path::Path, process::ExitCode};
+
+/// Runs the command that the arguments name. The exit status is 0, 1 where something is worse,
+/// different or cannot be read, 2 for wrong usage.
+pub fn main() -> ExitCode {
+    match command(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("quarry-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether all is well.
+fn command(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Collect { lines, output } => {
+            let mut text = String::new();
+            for path in &lines {
+                text.push_str(&read(path)?);
+                text.push('\n');
+            }
+            let run = Run::of_lines(raw::parse(&text)?, &goals::load())?;
+            write(&output, &run.to_json()?)?;
+        }
+        Command::Table { run } => print(&table::render(&load(&run)?))?,
+        Command::Rst { run } => print(&rst::render(&load(&run)?))?,
+        Command::Same { first, second } => {
+            let report = compare::same(&load(&first)?, &load(&second)?);
+            print(&report.text)?;
+            return Ok(report.good);
+        }
+        Command::Accept { run, expected } => {
+            write(&expected, &expected::of_run(&load(&run)?).to_json()?)?;
+        }
+        Command::Gate { run, expected } => {
+            let expected = expected::Expected::from_json(&read(&expected)?)
+                .with_context(|| expected.display().to_string())?;
+            let report = compare::gate(&load(&run)?, &expected);
+            print(&report.text)?;
+            return Ok(report.good);
+        }
+    }
+    Ok(true)
+}
+
+fn load(path: &Path) -> anyhow::Result<Run> {
+    Run::from_json(&read(path)?).with_context(|| path.display().to_string())
+}

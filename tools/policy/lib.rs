@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The policy code of the module, compiled for the host to be tested there.
+
+#[path = "../../rust/policy.rs"]
+mod policy;
+
+// The policy files import these from the root of their crate.
+#[allow(unused_imports)]
+use policy::{bins, class, pool, slab, vmalloc};
+
+#[cfg(test)]
+#[path = "properties/all.rs"]
+mod properties;
