@@ -3,7 +3,7 @@
 # guest.sh VAR=VALUE...: runs QEMU, inside the toolchain root; called by scripts/vm with all the settings. Everything that passes
 # between host and guest lies in the directory $run.
 set -euo pipefail
-run='' vmlinuz='' kernel='' smp='' mem='' numa='' icount='' append='' leaks='' timeout='' boot='' accel=''
+run='' vmlinuz='' kernel='' smp='' mem='' numa='' memoryless='' icount='' append='' leaks='' timeout='' boot='' accel=''
 for setting; do printf -v "${setting%%=*}" %s "${setting#*=}"; done
 
 # shellcheck source=scripts/lib/qemu.sh
@@ -16,13 +16,15 @@ mem=$(mebibytes "$mem")
 
 machine=(-machine pc -nodefaults -display none -no-reboot -m "${mem}M" -smp "$smp" -kernel "$vmlinuz")
 # A device that another process serves wants memory that both can see.
-for ((node = 0; node < numa; node++)); do
-	machine+=(-object "memory-backend-memfd,id=mem$node,size=$((mem / numa))M,share=on")
+filled=$((numa - memoryless))
+for ((node = 0; node < filled; node++)); do
+	part=$((mem / filled + (node ? 0 : mem % filled)))
+	machine+=(-object "memory-backend-memfd,id=mem$node,size=${part}M,share=on")
 done
 if ((numa == 1)); then
 	machine+=(-machine memory-backend=mem0)
 else
-	for ((node = 0; node < numa; node++)); do machine+=(-numa "node,nodeid=$node,memdev=mem$node"); done
+	for ((node = 0; node < numa; node++)); do machine+=(-numa "node,nodeid=$node$( ((node >= filled)) || echo ",memdev=mem$node")"); done
 	for ((n = 0; n < smp; n++)); do machine+=(-numa "cpu,node-id=$((n * numa / smp)),socket-id=$n"); done
 	machine+=(-smp "$smp,sockets=$smp,cores=1,threads=1")
 fi
@@ -37,11 +39,12 @@ else
 	machine+=(-accel "tcg,thread=multi" -cpu "$cpu")
 fi
 
-# Serial port: the kernel log. Ports of the virtual console: output, errors, exit status.
+# Serial port: the kernel log. Ports of the virtual console: output, errors, exit status, signs of life.
 channels=(-serial "file:$run/klog" -device virtio-serial-pci
 	-chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,nr=1,name=out
 	-chardev "file,id=err,path=$run/err" -device virtserialport,chardev=err,nr=2,name=err
 	-chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,nr=3,name=status
+	-chardev "file,id=beat,path=$run/beat" -device virtserialport,chardev=beat,nr=4,name=beat
 	-chardev "socket,id=fs,path=$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=quarry-root)
 if [[ -e $run/interactive ]]; then
 	channels+=(-device virtio-serial-pci -chardev stdio,id=shell,signal=off -device virtconsole,chardev=shell)

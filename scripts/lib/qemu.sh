@@ -2,14 +2,23 @@
 # shellcheck shell=bash
 # Runs QEMU, inside the toolchain root.
 
-# watch RUN TIMEOUT BOOT: ends QEMU after TIMEOUT seconds and leaves RUN/late; if BOOT is not 0, it ends it after BOOT seconds unless the
-# guest says in RUN/status that it is up, and leaves RUN/hung. Before that, RUN/klog gets the stacks of all that was running or waiting.
+# A guest whose heart has not beaten for so many seconds is frozen: neither its processes nor the watchdogs of its kernel get to run.
+# Those would have complained of anything else, the slowest after 120 s.
+FROZEN=300
+
+# watch RUN TIMEOUT BOOT: ends QEMU, and leaves a file that says why: RUN/late after TIMEOUT seconds; RUN/hung if BOOT is not 0 and the
+# guest does not say in RUN/status within BOOT seconds that it is up; RUN/frozen if it then stops to write to RUN/beat. Before that,
+# RUN/klog gets the stacks of all that was running or waiting, and RUN/registers those of the CPUs.
 watch() {
 	local i sign=late
 	for ((i = 0; i < $2; i++)); do
 		sleep 1
 		if (($3 && i == $3)) && ! grep -q '^up' "$1/status" 2>/dev/null; then
 			sign=hung
+			break
+		fi
+		if [[ -s $1/beat ]] && (($(date +%s) - $(stat -c %Y "$1/beat") > FROZEN)); then
+			sign=frozen
 			break
 		fi
 	done
@@ -26,7 +35,7 @@ watch() {
 # run_qemu RUN TIMEOUT BOOT ARGUMENT...: runs QEMU, passes on what the guest writes to RUN/out and RUN/err, and exits with the status that
 # it leaves in RUN/status; 124 after the time-out, 125 if there is none. A guest is watched as said above.
 run_qemu() {
-	local run=$1 timeout=$2 boot=$3 rc=0 status log watch
+	local run=$1 timeout=$2 boot=$3 status log watch
 	shift 3
 	: >"$run/klog"
 	# Through pipes: QEMU opens by path, and what is opened again has an offset of its own, or, being a socket, cannot be.
@@ -41,8 +50,8 @@ run_qemu() {
 	kill "$watch" 2>/dev/null || :
 	wait || :
 
-	if [[ -e $run/late ]]; then
-		echo "quarry: the guest was ended after $timeout s" >&2
+	if [[ -e $run/late || -e $run/frozen ]]; then
+		echo "quarry: the guest was ended $([[ -e $run/late ]] && echo "after $timeout s" || echo "because it did nothing for $FROZEN s")" >&2
 		exit 124
 	fi
 	status=$(sed -n 's/^exit \([0-9]*\)$/\1/p' "$run/status" 2>/dev/null | tail -n 1)

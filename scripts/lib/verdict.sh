@@ -18,7 +18,7 @@ guest_verdict() {
 	local report log
 	[[ ! $klog ]] || cp "$run/klog" "$klog"
 	[[ ! $verbose ]] || cat "$run/klog" >&2
-	[[ ! -e $run/late ]] || stacks >&2
+	[[ ! -e $run/late && ! -e $run/frozen ]] || stacks >&2
 	log=$run/klog
 	[[ ! -e $run/klog.then ]] || log=$run/klog.then
 	if ! report=$(ALLOW=$allow "$QUARRY_TREE/scripts/lib/klog-scan" "$log"); then
