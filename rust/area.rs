@@ -21,6 +21,7 @@ mod draft;
 pub(crate) use draft::Draft;
 
 use crate::{
+    account::Account,
     area_table::Table,
     bindings,
     vmalloc::{
@@ -34,8 +35,12 @@ use core::{
     cell::UnsafeCell,
     ffi::c_void,
     mem::MaybeUninit,
-    ptr::NonNull,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
     sync::atomic::{
+        AtomicPtr,
         AtomicU32,
         AtomicUsize,
         Ordering::Relaxed, //
@@ -62,6 +67,8 @@ pub(crate) struct Area {
     state: AtomicU32,
     requested: AtomicUsize,
     caller: AtomicUsize,
+    /// What its pages are charged to, or null.
+    account: AtomicPtr<Account>,
 }
 
 /// Names an area that is in a list or on its way to one.
@@ -122,6 +129,13 @@ impl Area {
     pub(crate) fn caller(&self) -> usize {
         // ORDERING: For people; nothing follows from it.
         self.caller.load(Relaxed)
+    }
+
+    /// Returns what its pages are charged to.
+    pub(crate) fn account(&self) -> Option<&'static Account> {
+        // ORDERING: Changes by its owner's hand only.
+        // SAFETY: Null, or an account that lives as long as something is charged to it.
+        unsafe { self.account.load(Relaxed).as_ref() }
     }
 
     /// Returns the pages.
@@ -221,6 +235,24 @@ impl Spare {
     #[inline]
     pub(crate) fn address(&self) -> *mut c_void {
         core::ptr::with_exposed_provenance_mut(self.area().start)
+    }
+
+    /// Says what the pages are charged to.
+    pub(crate) fn charge_to(&self, account: Option<&Account>) {
+        let account = account.map_or(null_mut(), |account| {
+            core::ptr::from_ref(account).cast_mut()
+        });
+        // ORDERING: As in `Area::account`.
+        self.area().account.store(account, Relaxed);
+    }
+
+    /// Takes the charge of the pages back, if there is one.
+    #[inline]
+    pub(crate) fn discharge(&self) {
+        if let Some(account) = self.area().account() {
+            self.charge_to(None);
+            account.discharge(self.area().size().get());
+        }
     }
 
     /// Marks the area as kept.

@@ -26,6 +26,7 @@ use crate::{
         self,
         RawLock, //
     },
+    numa,
     percpu::{
         possible_cpus,
         PerCpu, //
@@ -309,9 +310,7 @@ impl Keep {
 
 /// Returns the node that a possible CPU takes memory from.
 fn node_of(cpu: u32) -> i32 {
-    // SAFETY: `cpu` is a possible CPU.
-    let nid = unsafe { bindings::quarry_helper_cpu_to_mem(cpu) };
-    i32::try_from(nid).unwrap_or(bindings::NUMA_NO_NODE)
+    i32::try_from(numa::of_cpu(cpu)).unwrap_or(bindings::NUMA_NO_NODE)
 }
 
 /// What there was no room for.

@@ -14,6 +14,7 @@
 //!   RCU grace period, a cache whose objects are all free can end.
 
 use crate::{
+    account::Account,
     bindings,
     front::{
         Counters,
@@ -28,6 +29,7 @@ use crate::{
     },
     magazine::Entry,
     metadata::About,
+    numa,
     owners::{
         self,
         nobody, //
@@ -41,6 +43,7 @@ use crate::{
     pool::Violation,
     report::BadFree,
     slab::{
+        Full,
         Geometry,
         Partial, //
     },
@@ -80,6 +83,7 @@ pub(crate) use registry::{
     observe,
     release,
     shrink,
+    shrink_account,
     shrink_all,
     tick,
     Observer, //
@@ -112,6 +116,8 @@ pub(crate) struct Cache {
     nodes: KVec<RawLock<Partial<Slabs>>>,
     name: Name,
     id: u32,
+    /// What its slabs are charged to.
+    account: Option<&'static Account>,
 }
 
 /// What a cache has, added up over all nodes and CPUs.
@@ -196,13 +202,19 @@ impl Cache {
         geometry: Geometry,
         constructor: Option<Constructor>,
         id: u32,
+        account: Option<&'static Account>,
     ) -> Result<KBox<Self>> {
         // SAFETY: Set at boot.
         let count = unsafe { bindings::nr_node_ids } as usize;
         let mut nodes = KVec::with_capacity(count, GFP_KERNEL)?;
+        // All that is charged to an account can be freed at once.
+        let full = match account {
+            None => Full::Unlisted,
+            Some(_) => Full::Listed,
+        };
         for _ in 0..count {
             // SAFETY: Only slabs of this cache and node are named to it.
-            let slabs = Partial::new(unsafe { Slabs::new() }, geometry.objects);
+            let slabs = Partial::new(unsafe { Slabs::new() }, geometry.objects, full);
             nodes.push(RawLock::new(slabs, Class::Slab), GFP_KERNEL)?;
         }
         let magazine_bytes = geometry.rounds.wrapping_mul(geometry.stride).max(1);
@@ -219,6 +231,7 @@ impl Cache {
             nodes,
             name: Name::new(name),
             id,
+            account,
         };
         Ok(KBox::new(cache, GFP_KERNEL)?)
     }
@@ -241,6 +254,11 @@ impl Cache {
     /// Returns the number that the cache has in stats.
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Returns what the slabs are charged to, if anything.
+    pub(crate) fn account(&self) -> Option<&'static Account> {
+        self.account
     }
 
     /// Returns the fast path of a node.
@@ -279,7 +297,7 @@ impl Cache {
     /// Context: Any but NMI, as `gfp` allows.
     #[inline(always)]
     pub(crate) fn alloc(&self, gfp: Gfp, nid: i32) -> Option<NonNull<u8>> {
-        let fast = match page_alloc::pool().nearest(nid) {
+        let fast = match numa::nearest(nid) {
             None => self.front.pop(),
             Some(node) => self.front.pop_node(node),
         };
@@ -307,8 +325,24 @@ impl Cache {
     #[cold]
     #[inline(never)]
     fn alloc_slow(&self, gfp: Gfp, nid: i32) -> Option<Entry> {
+        match self.account {
+            None => self.find_or_grow(gfp, nid),
+            Some(account) => self.alloc_charged(account, gfp, nid),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_charged(&self, account: &Account, gfp: Gfp, nid: i32) -> Option<Entry> {
+        let attempt = || self.find_or_grow(gfp, nid);
+        account.insist(gfp, attempt, || shrink_account(account))
+    }
+
+    /// Takes an object that is free, or else the first of a new slab.
+    #[inline(always)]
+    fn find_or_grow(&self, gfp: Gfp, nid: i32) -> Option<Entry> {
         let store = Store(self);
-        let node = page_alloc::pool().nearest(nid);
+        let node = numa::nearest(nid);
         loop {
             let found = self.front.pop_slow(&store, node, gfp);
             if found.is_some() {
@@ -325,13 +359,31 @@ impl Cache {
     /// Adds a slab. Returns its node.
     fn grow(&self, gfp: Gfp, nid: i32) -> Option<usize> {
         let order = self.geometry.order;
-        let base = page_alloc::alloc_unclear(Kind::Slab, gfp, order, nid)?;
+        let base = match self.account {
+            None => page_alloc::alloc_unclear(Kind::Slab, gfp, order, nid)?,
+            Some(account) => account.take(Kind::Slab, gfp, order, nid)?,
+        };
         let added = self.add_slab(base, gfp);
         if added.is_none() {
             // SAFETY: Allocated above.
-            let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+            unsafe { self.free_block(base) };
         }
         added
+    }
+
+    /// Frees the block of a slab.
+    ///
+    /// # Safety
+    ///
+    /// It was allocated by `grow`, and nobody uses it.
+    unsafe fn free_block(&self, base: NonNull<u8>) {
+        let order = self.geometry.order;
+        let _ = match self.account {
+            // SAFETY: By the contract of this function.
+            None => unsafe { page_alloc::free(Kind::Slab, base, order) },
+            // SAFETY: As above.
+            Some(account) => unsafe { account.put(Kind::Slab, base, order) },
+        };
     }
 
     fn add_slab(&self, base: NonNull<u8>, gfp: Gfp) -> Option<usize> {
@@ -366,8 +418,56 @@ impl Cache {
         unsafe { id.free() };
         if let Some(base) = NonNull::new(core::ptr::with_exposed_provenance_mut(base)) {
             // SAFETY: The block was allocated for this slab by `grow`.
-            let _ = unsafe { page_alloc::free(Kind::Slab, base, order) };
+            unsafe { self.free_block(base) };
         }
+    }
+
+    /// Frees all live objects of a cache with an account. Returns how many; fewer if there is no memory
+    /// to do it with.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the cache or its objects.
+    pub(crate) unsafe fn free_live(&self) -> usize {
+        let mut freed = 0;
+        for node in &self.nodes {
+            let mut slabs = KVVec::new();
+            let count = node.lock().nr_slabs();
+            if slabs.reserve(count, GFP_KERNEL).is_err() {
+                continue;
+            }
+            node.lock().for_each(|slab| {
+                let _ = slabs.push_within_capacity(slab);
+            });
+            for slab in slabs.iter().map(|slab: &SlabId| slab.as_ref()) {
+                // SAFETY: By the contract of this function; only those slabs end that are done with.
+                freed += unsafe { self.free_live_of(slab) };
+            }
+        }
+        freed
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Cache::free_live`]. The slab may end with its last object.
+    unsafe fn free_live_of(&self, slab: SlabRef) -> usize {
+        let is_live = |&index: &u32| slab.is_live(index);
+        let live = (0..self.geometry.objects).filter(is_live).count();
+        let mut freed = 0;
+        for index in 0..self.geometry.objects {
+            if freed == live {
+                break;
+            }
+            let object = core::ptr::with_exposed_provenance_mut(slab.address(index));
+            if let Some(object) = NonNull::new(object).filter(|_| slab.is_live(index)) {
+                // SAFETY: By the contract of this function.
+                let _ = unsafe { free(slab, index, object) };
+                freed += 1;
+            }
+        }
+        freed
     }
 
     /// Counts slabs and objects.

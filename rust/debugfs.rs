@@ -20,6 +20,7 @@ mod fs;
 mod meminfo;
 mod name;
 mod owners;
+mod pools;
 mod slabinfo;
 mod states;
 mod stats;
@@ -28,13 +29,14 @@ mod vmallocinfo;
 /// A file: its name, and what it shows.
 type File = (&'static CStr, fn(&mut fmt::Formatter<'_>) -> fmt::Result);
 
-static FILES: [File; 10] = [
+static FILES: [File; 11] = [
     (c"buddyinfo", fragmentation::buddyinfo),
     (c"chunks", chunks::show),
     (c"clients", clients::show),
     (c"extfrag_index", fragmentation::extfrag_index),
     (c"meminfo", meminfo::show),
     (c"owners", owners::show),
+    (c"pools", pools::show),
     (c"slabinfo", slabinfo::show),
     (c"stats", stats::show),
     (c"unusable_index", fragmentation::unusable_index),

@@ -40,6 +40,7 @@ mod kernel_memory;
 mod map;
 mod memory;
 mod pattern;
+mod pools;
 mod quota;
 mod request;
 mod table;
@@ -123,6 +124,10 @@ impl MiscDevice for QuarryDevice {
             bindings::quarry_cache_stats::COMMAND => call(user, commands::cache_stats),
             bindings::quarry_shrink::COMMAND => call(user, commands::shrink),
             bindings::quarry_validate::COMMAND => call(user, commands::validate),
+            bindings::quarry_pool_create::COMMAND => pools::create(user),
+            bindings::quarry_pool_destroy::COMMAND => call(user, pools::destroy),
+            bindings::quarry_pool_limit::COMMAND => call(user, pools::limit),
+            bindings::quarry_pool_stats::COMMAND => call(user, pools::stats),
             _ => return Err(ENOTTY),
         }?;
         Ok(0)

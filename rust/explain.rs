@@ -118,7 +118,8 @@ pub(crate) fn locate(address: *const c_void, out: &mut bindings::quarry_explain)
     out.layer = bindings::quarry_layer_QUARRY_LAYER_PAGES;
     out.order = (state & 0x0f).into();
     out.nr_pages = 1 << out.order;
-    out.usable = if state & 0xf0 == Kind::Large as u8 {
+    let kind = state & 0xf0;
+    out.usable = if kind == Kind::Large as u8 || kind == Kind::ChargedLarge as u8 {
         kmalloc::ksize(address) as u64
     } else {
         (PAGE_SIZE as u64) << out.order

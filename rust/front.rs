@@ -34,6 +34,7 @@ use crate::{
         Stack, //
     },
     metadata::About,
+    numa,
     percpu::PerCpu,
     preempt, //
 };
@@ -121,11 +122,6 @@ pub(crate) struct Front {
     limit: u32,
 }
 
-fn node_of(cpu: u32) -> usize {
-    // SAFETY: The CPU is possible. CAST: Lossless.
-    unsafe { bindings::quarry_helper_cpu_to_mem(cpu) as usize }
-}
-
 impl Front {
     /// Creates the front of something that lies in magazines of `rounds`. If it is `closed`, entries are
     /// taken back by [`Front::push_slow`] only.
@@ -144,7 +140,7 @@ impl Front {
             nodes.push(node, GFP_KERNEL)?;
         }
         let first = nodes.first().ok_or(EINVAL)?;
-        let home = |cpu| nodes.get(node_of(cpu)).unwrap_or(first).local();
+        let home = |cpu| nodes.get(numa::of_cpu(cpu)).unwrap_or(first).local();
         Ok(Self {
             about,
             homes: PerCpu::new(home)?,

@@ -20,6 +20,10 @@ impl Gfp {
     pub(crate) const NOWAIT: Self = Self(bindings::QUARRY_CONST_GFP_NOWAIT);
     /// Clears the memory.
     pub(crate) const ZERO: Self = Self(bindings::QUARRY_CONST_GFP_ZERO);
+    /// Takes memory of the node that is named or none.
+    pub(crate) const THIS_NODE: Self = Self(bindings::QUARRY_CONST_GFP_THISNODE);
+    /// Gives up early.
+    pub(crate) const NORETRY: Self = Self(bindings::QUARRY_CONST_GFP_NORETRY);
     /// Says nothing when it fails.
     pub(crate) const NOWARN: Self = Self(bindings::QUARRY_CONST_GFP_NOWARN);
 
@@ -44,6 +48,13 @@ impl Gfp {
     #[inline(always)]
     pub(crate) const fn may_sleep(self) -> bool {
         self.0 & bindings::QUARRY_CONST_GFP_DIRECT_RECLAIM != 0
+    }
+
+    /// Returns whether the caller may wait for others to free memory: it may sleep, holds nothing that
+    /// they might need, and has not said that it gives up early.
+    pub(crate) const fn may_wait(self) -> bool {
+        let needs = bindings::QUARRY_CONST_GFP_DIRECT_RECLAIM | bindings::QUARRY_CONST_GFP_IO_FS;
+        self.0 & needs == needs && self.0 & bindings::QUARRY_CONST_GFP_NORETRY == 0
     }
 
     /// Returns whether the memory must be cleared.

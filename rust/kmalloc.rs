@@ -3,9 +3,14 @@
 //! Contiguous memory of any size: classes from slabs, larger sizes straight from the page pool.
 
 use crate::{
+    account::{
+        self,
+        Account, //
+    },
     cache::{
         self,
-        Cache, //
+        Cache,
+        Name, //
     },
     front::{
         Slot,
@@ -35,7 +40,14 @@ use core::{
         null_mut,
         NonNull, //
     },
-    sync::atomic::Ordering::Relaxed, //
+    sync::atomic::{
+        AtomicPtr,
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
+    }, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -57,12 +69,20 @@ const SLOTS: usize = SIZES.len().next_power_of_two();
 
 const _: () = assert!(SLOTS <= NR_CLASSES);
 
-/// What the fast path needs to know.
+/// The caches of all classes, those of an account or those that nobody pays for, and what the fast path
+/// needs to know of the latter.
 struct Classes {
     /// Sizes below and up to this one are served by the fast path: none, if all memory is cleared.
     fast: usize,
     caches: [&'static Cache; SLOTS],
 }
+
+/// Accounts that can have classes: their numbers are below this.
+pub(crate) const NR_ACCOUNTS: usize = 64;
+
+/// The classes of each account, by its number.
+static CHARGED: [AtomicPtr<Classes>; NR_ACCOUNTS] =
+    [const { AtomicPtr::new(null_mut()) }; NR_ACCOUNTS];
 
 static CLASSES: Global<Classes> = Global::new();
 
@@ -112,6 +132,34 @@ pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
     memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
 }
 
+/// Allocates `size` bytes that are charged to an account which has classes. Null if there is no memory.
+///
+/// Context: Any but NMI, as `gfp` allows.
+#[cold]
+#[inline(never)]
+pub(crate) fn kmalloc_charged(account: &Account, size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    let memory = match size {
+        0 => return core::ptr::without_provenance_mut(ZERO_SIZE),
+        1..=class::LARGEST => charged(account).and_then(|classes| {
+            let class = class::class(size - 1) % SLOTS;
+            classes.caches[class].alloc(gfp, nid)
+        }),
+        _ => Order::for_pages(size.div_ceil(PAGE_SIZE)).and_then(|order| {
+            let relieve = || cache::shrink_account(account);
+            account.alloc(Kind::ChargedLarge, gfp, order, nid, relieve)
+        }),
+    };
+    memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
+}
+
+/// Returns the classes of an account.
+fn charged(account: &Account) -> Option<&Classes> {
+    // ORDERING: Acquire pairs with the Release in `open`: the classes are made.
+    let classes = CHARGED.get(account.number())?.load(Acquire);
+    // SAFETY: Null, or classes that stay until the account is closed, which nobody then uses.
+    unsafe { classes.as_ref() }
+}
+
 /// Frees memory of [`kmalloc`] or [`krealloc`].
 ///
 /// Context: Any but NMI.
@@ -159,12 +207,13 @@ unsafe fn kfree_unusual(pointer: *const c_void) {
     }
 }
 
-/// Returns the order of the large allocation that begins at an address.
-fn large(window: &Window, frame: usize, address: usize) -> Result<Order, BadFree> {
+/// Returns the order of the large allocation of a kind that begins at an address.
+#[inline(always)]
+fn large(window: &Window, frame: usize, address: usize, kind: Kind) -> Result<Order, BadFree> {
     // ORDERING: The state of a block changes by its owner's hand only.
     let state = window.state(frame).load(Relaxed);
     match Order::new((state & 0x0f).into()) {
-        Some(order) if state == window::held(Kind::Large, order) => {
+        Some(order) if state == window::held(kind, order) => {
             if address % PAGE_SIZE == 0 {
                 Ok(order)
             } else {
@@ -175,13 +224,59 @@ fn large(window: &Window, frame: usize, address: usize) -> Result<Order, BadFree
     }
 }
 
+/// Returns the order of the large allocation that begins at an address, and what it is charged to.
+#[inline(always)]
+fn any_large(
+    window: &Window,
+    frame: usize,
+    block: NonNull<u8>,
+) -> Result<(Order, Option<&'static Account>), BadFree> {
+    let address = block.addr().get();
+    match large(window, frame, address, Kind::Large) {
+        Ok(order) => Ok((order, None)),
+        Err(BadFree::Mismatch) => charged_large(window, frame, block),
+        Err(why) => Err(why),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn charged_large(
+    window: &Window,
+    frame: usize,
+    block: NonNull<u8>,
+) -> Result<(Order, Option<&'static Account>), BadFree> {
+    let order = large(window, frame, block.addr().get(), Kind::ChargedLarge)?;
+    Ok((order, account::of_block(block)))
+}
+
 /// # Safety
 ///
 /// As for [`kfree`].
 unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
-    let order = large(window, frame, block.addr().get())?;
+    match large(window, frame, block.addr().get(), Kind::Large) {
+        // SAFETY: By the contract of this function.
+        Ok(order) => unsafe { page_alloc::free(Kind::Large, block, order) },
+        // SAFETY: As above.
+        Err(BadFree::Mismatch) => unsafe { free_charged(window, frame, block) },
+        Err(why) => Err(why),
+    }
+}
+
+/// # Safety
+///
+/// As for [`kfree`].
+#[cold]
+#[inline(never)]
+unsafe fn free_charged(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
+    let order = large(window, frame, block.addr().get(), Kind::ChargedLarge)?;
     // SAFETY: By the contract of this function.
-    unsafe { page_alloc::free(Kind::Large, block, order) }
+    unsafe { account::free(Kind::ChargedLarge, block, order) }
+}
+
+/// Returns whether a pointer is null, or what an allocation of no bytes gives.
+pub(crate) fn is_nothing(pointer: *const c_void) -> bool {
+    pointer.addr() <= ZERO_SIZE
 }
 
 /// Returns the usable size of an allocation; 0 if it is none of quarry's.
@@ -196,32 +291,47 @@ pub(crate) fn ksize(pointer: *const c_void) -> usize {
     match cache::slab_of(address) {
         // CAST: Lossless.
         Some(slab) => slab.geometry().stride as usize,
-        None => large(window, frame, address).map_or(0, |order| PAGE_SIZE << order.get()),
+        None => NonNull::new(pointer.cast_mut().cast())
+            .and_then(|block| any_large(window, frame, block).ok())
+            .map_or(0, |(order, _)| PAGE_SIZE << order.get()),
     }
 }
 
-/// Returns the usable size of the live allocation that begins at an address.
-fn live_size(address: usize) -> Result<usize, BadFree> {
+/// Returns the usable size of the live allocation that begins at an address, and what it is charged to.
+#[inline(always)]
+fn live(address: usize) -> Result<(usize, Option<&'static Account>), BadFree> {
     let (window, frame) = window::at(address).ok_or(BadFree::Foreign)?;
     if let Some((slab, index)) = cache::find(address) {
         if !slab.is_live(index) {
             return Err(BadFree::Double);
         }
         // CAST: Lossless.
-        return Ok(slab.geometry().stride as usize);
+        return Ok((slab.geometry().stride as usize, slab.cache().account()));
     }
     if cache::slab_of(address).is_some() {
         return Err(BadFree::Interior);
     }
-    large(window, frame, address).map(|order| PAGE_SIZE << order.get())
+    // SAFETY: The address lies in a window, and so is not null.
+    let block = unsafe { NonNull::new_unchecked(core::ptr::with_exposed_provenance_mut(address)) };
+    let (order, account) = any_large(window, frame, block)?;
+    Ok((PAGE_SIZE << order.get(), account))
+}
+
+/// Returns what a live allocation is charged to.
+pub(crate) fn account_of(pointer: *const c_void) -> Option<&'static Account> {
+    live(pointer.addr()).ok()?.1
 }
 
 /// Returns whether a cache is that of a class.
 pub(crate) fn is_class(cache: &Cache) -> bool {
-    classes()
-        .caches
-        .iter()
-        .any(|class| core::ptr::eq(*class, cache))
+    let classes = match cache.account() {
+        None => Some(classes()),
+        Some(account) => charged(account),
+    };
+    classes.is_some_and(|classes| {
+        let mut caches = classes.caches.iter();
+        caches.any(|class| core::ptr::eq(*class, cache))
+    })
 }
 
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
@@ -254,8 +364,8 @@ pub(crate) unsafe fn krealloc(
     if address <= ZERO_SIZE {
         return fresh();
     }
-    let room = match live_size(address) {
-        Ok(room) => room,
+    let (room, account) = match live(address) {
+        Ok(live) => live,
         Err(why) => {
             report::bad_free("quarry_krealloc", pointer, why);
             return null_mut();
@@ -276,7 +386,10 @@ pub(crate) unsafe fn krealloc(
         }
         return pointer.cast_mut();
     }
-    let other = fresh();
+    let other = match account {
+        None => fresh(),
+        Some(account) => kmalloc_charged(account, size, gfp, nid),
+    };
     if !other.is_null() {
         // SAFETY: Both have that many bytes, are of whole words, and do not overlap.
         unsafe {
@@ -294,16 +407,15 @@ fn lies_on(address: usize, nid: i32) -> bool {
     window::at(address).is_some_and(|(window, _)| window.node() as i32 == nid)
 }
 
-/// Creates the caches of the classes.
-///
-/// # Safety
-///
-/// Called once, after [`cache::init`] and before anything else of this module.
-pub(crate) unsafe fn init() -> Result {
+/// Makes the caches of the classes. `name` says what those of a class are called.
+fn make_caches(
+    account: Option<&'static Account>,
+    name: impl Fn(usize) -> Name,
+) -> Result<[&'static Cache; SLOTS]> {
     let mut caches = [None; SIZES.len()];
     for (class, (slot, size)) in caches.iter_mut().zip(SIZES).enumerate() {
         // CAST: Lossless.
-        *slot = cache::create(class::name(class), size as usize, 0, None);
+        *slot = cache::create(account, name(class).as_c_str(), size as usize, 0, None);
         if slot.is_none() {
             break;
         }
@@ -315,11 +427,20 @@ pub(crate) unsafe fn init() -> Result {
         }
         return Err(ENOMEM);
     }
-    // SAFETY: The caches live until `exit`.
+    // SAFETY: The caches live until `exit` or `close`.
     let classes = caches.map(|cache| cache.map(|cache| unsafe { cache.as_ref() }));
     let first = classes[0].ok_or(ENOMEM)?;
     let cache = |class: usize| classes.get(class).copied().flatten().unwrap_or(first);
-    let caches: [&Cache; SLOTS] = core::array::from_fn(cache);
+    Ok(core::array::from_fn(cache))
+}
+
+/// Creates the caches of the classes.
+///
+/// # Safety
+///
+/// Called once, after [`cache::init`] and before anything else of this module.
+pub(crate) unsafe fn init() -> Result {
+    let caches = make_caches(None, |class| Name::new(class::name(class)))?;
     for (class, cache) in caches.iter().enumerate() {
         cache.publish(Slot::class(class));
     }
@@ -342,17 +463,65 @@ pub(crate) unsafe fn init() -> Result {
 ///
 /// Nobody uses this module any more.
 pub(crate) unsafe fn exit() -> usize {
+    // SAFETY: By the contract of this function.
+    unsafe { end_caches(classes()) }
+}
+
+/// Ends caches, and reports those that cannot end. Returns how many objects are live.
+///
+/// # Safety
+///
+/// They were made by `make_caches`, and nobody uses them any more.
+unsafe fn end_caches(classes: &Classes) -> usize {
     let mut live = 0;
-    for &class in classes().caches.iter().take(SIZES.len()) {
-        // SAFETY: Made by `init`; by the contract of this function nobody uses it.
+    for &class in classes.caches.iter().take(SIZES.len()) {
+        // SAFETY: By the contract of this function.
         if let Err(objects) = unsafe { cache::destroy(NonNull::from(class)) } {
-            pr_err!(
-                "leak: {} objects of {} are live\n",
-                objects,
-                class.name().as_str()
-            );
+            let name = class.name().as_str();
+            pr_err!("leak: {} objects of {} are live\n", objects, name);
             live += objects;
         }
     }
     live
+}
+
+/// Makes classes for an account, whose caches begin with a name.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn open(account: &'static Account, name: &str) -> Result {
+    let slot = CHARGED.get(account.number()).ok_or(EINVAL)?;
+    let caches = make_caches(Some(account), |class| {
+        Name::joined(name, class::name(class))
+    })?;
+    let classes = KBox::new(Classes { fast: 0, caches }, GFP_KERNEL);
+    let classes = classes.inspect_err(|_| {
+        for &cache in caches.iter().take(SIZES.len()) {
+            // SAFETY: Made above and not used.
+            let _ = unsafe { cache::destroy(NonNull::from(cache)) };
+        }
+    })?;
+    // ORDERING: Release pairs with the Acquire in `charged`.
+    slot.store(KBox::into_raw(classes), Release);
+    Ok(())
+}
+
+/// Ends the classes of an account. Returns how many objects were still live; their caches stay.
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// Nobody uses the account any more.
+pub(crate) unsafe fn close(account: &Account) -> usize {
+    let Some(slot) = CHARGED.get(account.number()) else {
+        return 0;
+    };
+    let classes = slot.swap(null_mut(), Acquire);
+    if classes.is_null() {
+        return 0;
+    }
+    // SAFETY: Stored by `open`; nobody uses it, by the contract of this function.
+    let classes = unsafe { KBox::from_raw(classes) };
+    // SAFETY: As above.
+    unsafe { end_caches(&classes) }
 }

@@ -3,6 +3,7 @@
 //! Memory that is contiguous if it can be, and mapped otherwise.
 
 use crate::{
+    account::Account,
     gfp::Gfp,
     kmalloc,
     page_alloc::NO_NODE,
@@ -18,24 +19,67 @@ use kernel::page::PAGE_SIZE;
 ///
 /// Context: As `gfp` allows; what may not sleep is contiguous.
 pub(crate) fn kvmalloc(size: usize, gfp: Gfp, nid: i32, caller: usize) -> *mut c_void {
+    either(
+        size,
+        gfp,
+        |gfp| match nid {
+            NO_NODE => kmalloc::kmalloc(size, gfp),
+            nid => kmalloc::kmalloc_node(size, gfp, nid),
+        },
+        || vmap_alloc::vmalloc(size, gfp, nid, caller),
+    )
+}
+
+/// Allocates `size` bytes that are charged to an account. Null if there is no memory.
+///
+/// Context: As [`kvmalloc`].
+pub(crate) fn kvmalloc_charged(
+    account: &Account,
+    size: usize,
+    gfp: Gfp,
+    nid: i32,
+    caller: usize,
+) -> *mut c_void {
+    either(
+        size,
+        gfp,
+        // Who would wait for contiguous memory can have mapped memory at once.
+        |gfp| kmalloc::kmalloc_charged(account, size, gfp, nid),
+        || vmap_alloc::vmalloc_charged(account, size, gfp, nid, caller),
+    )
+}
+
+/// Tries contiguous memory where that is possible, and mapped memory where it is not to be had.
+fn either(
+    size: usize,
+    gfp: Gfp,
+    contiguous: impl FnOnce(Gfp) -> *mut c_void,
+    mapped: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
     if size <= kmalloc::MAX {
         let quiet = if size > PAGE_SIZE {
-            gfp.with(Gfp::NOWARN)
+            gfp.with(Gfp::NOWARN).with(Gfp::NORETRY)
         } else {
             gfp
         };
-        let memory = match nid {
-            NO_NODE => kmalloc::kmalloc(size, quiet),
-            nid => kmalloc::kmalloc_node(size, quiet, nid),
-        };
+        let memory = contiguous(quiet);
         if !memory.is_null() || size <= PAGE_SIZE {
             return memory;
         }
     }
     if gfp.may_sleep() {
-        vmap_alloc::vmalloc(size, gfp, nid, caller)
+        mapped()
     } else {
         null_mut()
+    }
+}
+
+/// Returns what a live allocation is charged to.
+pub(crate) fn account_of(pointer: *const c_void) -> Option<&'static Account> {
+    if vmap_alloc::is_area(pointer) {
+        vmap_alloc::account_of(pointer)
+    } else {
+        kmalloc::account_of(pointer)
     }
 }
 
@@ -74,7 +118,10 @@ pub(crate) unsafe fn kvrealloc(
         }
         kmalloc::ksize(pointer)
     };
-    let other = kvmalloc(size, gfp, nid, caller);
+    let other = match account_of(pointer) {
+        None => kvmalloc(size, gfp, nid, caller),
+        Some(account) => kvmalloc_charged(account, size, gfp, nid, caller),
+    };
     if !other.is_null() && had != 0 {
         // SAFETY: Both have that many bytes and do not overlap.
         unsafe {

@@ -8,9 +8,11 @@ use crate::{
     device,
     grow,
     kmalloc,
+    numa,
     owners,
     page_alloc,
     pool::Watermark,
+    pools,
     upkeep,
     vmap_alloc,
     window, //
@@ -27,11 +29,13 @@ const MIB: u64 = 1 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Nothing,
+    Numa,
     Window,
     Owners,
     Pages,
     Classes,
     Areas,
+    Pools,
 }
 
 /// All layers, until dropped.
@@ -41,7 +45,12 @@ impl Layers {
     /// Sets all layers up.
     ///
     /// Context: Process context, once. May sleep.
-    pub(crate) fn new(limit_mib: u64, reserve_kib: i64, init_on_alloc: i8) -> Result<Self> {
+    pub(crate) fn new(
+        limit_mib: u64,
+        reserve_kib: i64,
+        init_on_alloc: i8,
+        user_percent: u32,
+    ) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
         let mut this = Self(Step::Nothing);
         let pages = |bytes: Option<u64>| {
@@ -64,7 +73,13 @@ impl Layers {
             // Negative numbers are no sizes.
             kib => Watermark::Fixed(pages(u64::try_from(kib)?.checked_mul(KIB))?),
         };
+        if user_percent > 100 {
+            return Err(EINVAL);
+        }
         // SAFETY: Called once, first.
+        unsafe { numa::init()? };
+        this.0 = Step::Numa;
+        // SAFETY: Called once, after the layer below.
         unsafe { window::init()? };
         this.0 = Step::Window;
         // SAFETY: Called once, after the layer below.
@@ -83,6 +98,11 @@ impl Layers {
         // SAFETY: As above.
         unsafe { vmap_alloc::init(None)? };
         this.0 = Step::Areas;
+        // CAST: Lossless.
+        let users = (limit / 100).saturating_mul(user_percent as usize);
+        // SAFETY: As above.
+        unsafe { pools::init(users)? };
+        this.0 = Step::Pools;
         // SAFETY: Called once, before the device is registered.
         unsafe { device::init() };
         let (pool, reserve) = (grow::growth().pages, grow::reserved());
@@ -104,8 +124,12 @@ impl Drop for Layers {
         let peak = grow::growth().peak;
         let mut leaked = 0;
         // Everything must be empty before the layers below end.
-        if self.0 >= Step::Areas {
+        if self.0 >= Step::Pools {
             device::exit();
+            // SAFETY: Set up, and nobody uses it any more.
+            unsafe { pools::exit() };
+        }
+        if self.0 >= Step::Areas {
             // SAFETY: Set up, and nobody uses it any more.
             leaked += unsafe { vmap_alloc::teardown() };
         }
@@ -129,7 +153,11 @@ impl Drop for Layers {
             // SAFETY: As above.
             unsafe { owners::exit() };
         }
+        if self.0 >= Step::Window {
+            // SAFETY: As above.
+            unsafe { window::exit() };
+        }
         // SAFETY: As above.
-        unsafe { window::exit() };
+        unsafe { numa::exit() };
     }
 }

@@ -9,7 +9,7 @@
 //! # Lock order
 //!
 //! No lock is taken while another of the classes `Depot`, `Slab` or `Zone` is held: each is held for
-//! one batch and let go. `Window` is taken alone, and so is `Area`.
+//! one batch and let go. `Window` is taken alone, and so are `Area` and `Stash`.
 
 use crate::bindings;
 use core::{
@@ -30,6 +30,8 @@ pub(crate) enum Class {
     Depot,
     /// The slabs of a cache on one node.
     Slab,
+    /// What an account has set aside.
+    Stash,
     /// What is attached to the windows of the chunk table.
     Window,
     /// The chunks of one node.
@@ -42,6 +44,7 @@ impl Class {
             Self::Area => bindings::quarry_lock_class_QUARRY_LOCK_AREA,
             Self::Depot => bindings::quarry_lock_class_QUARRY_LOCK_DEPOT,
             Self::Slab => bindings::quarry_lock_class_QUARRY_LOCK_SLAB,
+            Self::Stash => bindings::quarry_lock_class_QUARRY_LOCK_STASH,
             Self::Window => bindings::quarry_lock_class_QUARRY_LOCK_WINDOW,
             Self::Zone => bindings::quarry_lock_class_QUARRY_LOCK_ZONE,
         }

@@ -32,6 +32,7 @@ use crate::{
         ROUNDS as MOST, //
     },
     metadata::About,
+    numa,
     pool::{
         Order,
         Watermark,
@@ -70,7 +71,8 @@ mod bulk;
 pub(crate) use crate::window::Kind;
 pub(crate) use bulk::{
     alloc_bulk,
-    free_bulk, //
+    free_bulk,
+    lost, //
 };
 
 /// No node in particular.
@@ -93,8 +95,6 @@ pub(crate) type KernelZone = Zone<Chunks>;
 /// The page pool.
 pub(crate) struct Pool {
     zones: KVec<KBox<RawLock<KernelZone>>>,
-    /// For each node, the nearest node with memory.
-    nearest: KVec<u32>,
     fronts: KVec<Front>,
     /// For each node, the fast paths of all orders.
     locals: KVec<KBox<Locals>>,
@@ -144,12 +144,6 @@ impl Pool {
     /// Returns which pages of each node only atomic callers get.
     pub(crate) fn watermark(&self) -> Watermark {
         self.watermark
-    }
-
-    /// Returns the nearest node with memory.
-    pub(crate) fn nearest(&self, nid: i32) -> Option<usize> {
-        let node = usize::try_from(nid).ok()?;
-        Some(*self.nearest.get(node)? as usize)
     }
 }
 
@@ -314,7 +308,7 @@ pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonN
 #[inline(always)]
 pub(crate) fn alloc_unclear(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
     let front = pool().front(order);
-    let fast = match pool().nearest(nid) {
+    let fast = match numa::nearest(nid) {
         None => front.pop(),
         Some(node) => front.pop_node(node),
     };
@@ -349,13 +343,11 @@ fn with_growth<R>(
     mut take: impl FnMut(Option<usize>) -> Option<R>,
 ) -> Option<R> {
     let pool = pool();
-    let node = pool.nearest(nid);
+    let node = numa::nearest(nid);
     if let Some(found) = take(node) {
         return Some(found);
     }
-    // SAFETY: A hint: the task may be on another node by now.
-    let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
-    let first = node.unwrap_or_else(here);
+    let first = node.unwrap_or_else(numa::here);
     if grow::gather(first, order) {
         if let Some(found) = take(node) {
             return Some(found);
@@ -375,12 +367,8 @@ fn with_growth<R>(
             if let Some(found) = take(Some(other)) {
                 return Some(found);
             }
-            if pool
-                .nearest
-                .get(other)
-                .is_some_and(|&near| near as usize == other)
-                && grow::grow(other, order, gfp)
-            {
+            // CAST: Node numbers are small.
+            if numa::nearest(other as i32) == Some(other) && grow::grow(other, order, gfp) {
                 if let Some(found) = take(Some(other)) {
                     return Some(found);
                 }
@@ -477,22 +465,9 @@ fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
 pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     // SAFETY: Set at boot.
     let nodes = unsafe { bindings::nr_node_ids };
-    // CAST: Node numbers are small.
-    // SAFETY: Looks at a mask of nodes.
-    let has_memory = |nid: u32| unsafe { bindings::quarry_helper_node_has_memory(nid as i32) };
-    // CAST: As above.
-    // SAFETY: Looks at a table of distances.
-    let distance = |from: u32, to: u32| unsafe {
-        bindings::quarry_helper_node_distance(from as i32, to as i32)
-    };
     let mut zones = KVec::with_capacity(nodes as usize, GFP_KERNEL)?;
-    let mut nearest = KVec::with_capacity(nodes as usize, GFP_KERNEL)?;
-    for nid in 0..nodes {
+    for _ in 0..nodes {
         zones.push(new_zone()?, GFP_KERNEL)?;
-        let near = (0..nodes)
-            .filter(|&to| has_memory(to))
-            .min_by_key(|&to| distance(nid, to));
-        nearest.push(near.unwrap_or(nid), GFP_KERNEL)?;
     }
     // ORDERING: Nobody reads yet.
     // SAFETY: Looks at a static key.
@@ -516,7 +491,6 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     }
     let pool = Pool {
         zones,
-        nearest,
         fronts,
         locals,
         // CAST: 11.

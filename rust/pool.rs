@@ -8,14 +8,21 @@
 
 #![deny(unsafe_code)]
 
+mod budget;
 mod chunk;
 mod growth;
 mod order;
 mod runs;
+mod stash;
 mod watermark;
 mod word;
 mod zone;
 
+pub(crate) use budget::{
+    Budget,
+    Grant,
+    Usage, //
+};
 pub(crate) use chunk::{
     Chunk,
     Violation,
@@ -28,6 +35,11 @@ pub(crate) use growth::{
 pub(crate) use order::{
     Order,
     NR_ORDERS, //
+};
+pub(crate) use stash::{
+    Shelf,
+    Stash,
+    STASH_ORDER, //
 };
 pub(crate) use watermark::{
     Urgency,

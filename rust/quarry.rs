@@ -6,6 +6,7 @@
 //! chunks from `alloc_pages`. Policy (`pool`, `slab`, `vmalloc`, `kmalloc/class`) is safe code that
 //! also compiles for the host; everything else is mechanism.
 
+mod account;
 mod area;
 mod area_keep;
 mod area_table;
@@ -27,10 +28,12 @@ mod layers;
 mod lock;
 mod magazine;
 mod metadata;
+mod numa;
 mod owners;
 mod page_alloc;
 mod percpu;
 mod pool;
+mod pools;
 mod preempt;
 mod report;
 mod slab;
@@ -84,6 +87,10 @@ module! {
             default: 1024,
             description: "Caches that one open file may have",
         },
+        user_percent: u32 {
+            default: 90,
+            description: "How much of the pool user space may take in all, in percent",
+        },
         client_batch: u32 {
             default: 65536,
             description: "Operations in one batch",
@@ -110,6 +117,7 @@ impl kernel::InPlaceModule for Quarry {
                 module_parameters::limit_mib.value(),
                 module_parameters::reserve_kib.value(),
                 module_parameters::init_on_alloc.value(),
+                module_parameters::user_percent.value(),
             )?,
             _upkeep: upkeep::Upkeep::new()?,
             _debugfs: debugfs::Debugfs::new()?,

@@ -20,6 +20,7 @@ pub(crate) use geometry::{
 pub(crate) use objects::Objects;
 pub(crate) use partial::{
     Change,
+    Full,
     Listed,
     Partial, //
 };

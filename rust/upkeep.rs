@@ -11,6 +11,7 @@ use crate::{
         pool,
         Blocks, //
     },
+    pools,
     vmap_alloc, //
 };
 use core::{
@@ -61,6 +62,7 @@ unsafe extern "C" fn flush_idle(_argument: *mut c_void) {
 fn tick() {
     vmap_alloc::decay();
     cache::tick();
+    pools::tick();
     // SAFETY: The function may run in interrupt context; this is process context.
     unsafe { bindings::quarry_helper_on_each_cpu(Some(flush_idle), core::ptr::null_mut()) };
     grow::trim_depots();

@@ -135,7 +135,7 @@ impl Withdrawn {
         unsafe { bindings::quarry_helper_vunmap(self.0.address()) };
         if let Some(pages) = self.0.area().pages().get(keep..) {
             // SAFETY: Pages of areas come from `alloc_bulk`; these are in no mapping any more.
-            unsafe { page_alloc::free_bulk(Kind::Area, pages) };
+            unsafe { page_alloc::free_bulk(Kind::Area, pages, page_alloc::lost) };
         }
         // SAFETY: By the type invariants, and unmapped above.
         unsafe { self.0.retire() };

@@ -6,10 +6,16 @@
 //! maps. A free keeps the area. What it costs to map and unmap is paid when the working set grows
 //! and when it shrinks, not each time.
 
+mod charged;
 mod look;
 mod resize;
 
+pub(crate) use charged::{
+    vfree_charged,
+    vmalloc_charged, //
+};
 pub(crate) use look::{
+    account_of,
     area_info,
     for_each,
     is_area,
@@ -192,7 +198,10 @@ pub(crate) unsafe fn vfree(ptr: *const c_void) {
     }
     let layer = layer();
     match layer.claim(ptr, State::Kept) {
-        Ok(spare) => layer.give(spare),
+        Ok(spare) => {
+            spare.discharge();
+            layer.give(spare);
+        }
         Err(refusal) => layer.refuse("quarry_vfree", ptr, refusal),
     }
 }

@@ -72,6 +72,12 @@ pub(crate) enum Kind {
     Area = 0x50,
     /// A large `kmalloc`.
     Large = 0x60,
+    /// A block of the page API that is charged to an account.
+    Charged = 0x70,
+    /// A large `kmalloc` that is charged to an account.
+    ChargedLarge = 0x80,
+    /// What an account has set aside, and what is on its way back from one.
+    Stashed = 0x90,
 }
 
 /// The state of a page that the pool does not have.

@@ -20,12 +20,14 @@
 #define _LINUX_QUARRY_H
 
 #include <linux/gfp_types.h>
+#include <linux/nodemask_types.h>
 #include <linux/overflow.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
 struct page;
 struct quarry_cache;
+struct quarry_pool;
 
 /* Page blocks */
 
@@ -414,6 +416,132 @@ void quarry_kvfree(const void *p);
 static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
 {
 	return quarry_kvmalloc(size, gfp | __GFP_ZERO);
+}
+
+/* Named pools: memory with a limit, a reserve, and an account of its own */
+
+/* quarry_pool_args.flags: who finds the pool full waits, if the flags allow. */
+#define QUARRY_POOL_WAITS	(1UL << 0)
+
+/**
+ * struct quarry_pool_args - what a pool is made of
+ * @limit: most bytes of pages that it may have, rounded up to pages; 0 for as
+ *	many as there are. Blocks, slabs and areas count as the pages that they
+ *	take; what lies free in a slab or a magazine of the pool is still the pool's
+ * @reserve: bytes of those that are set aside at once, in blocks of up to 8
+ *	pages, and that only callers with __GFP_HIGH (GFP_ATOMIC) get
+ * @nodes: where its pages may come from; NULL for all nodes
+ * @flags: QUARRY_POOL_WAITS
+ */
+struct quarry_pool_args {
+	unsigned long limit;
+	unsigned long reserve;
+	const nodemask_t *nodes;
+	unsigned long flags;
+};
+
+/**
+ * quarry_pool_create() - Makes a named pool.
+ * @name: 1 to 15 bytes of [A-Za-z0-9_.-], which no other pool has
+ * @args: its terms
+ *
+ * A pool has caches of its own for the classes of quarry_pool_kmalloc(), so that
+ * no two pools share a slab. A full pool first gives back what lies free in it;
+ * if that is not enough, the allocation fails, or, with QUARRY_POOL_WAITS and
+ * flags that hold __GFP_DIRECT_RECLAIM, __GFP_IO and __GFP_FS but not
+ * __GFP_NORETRY, waits until there is room or the task is killed.
+ *
+ * Context: Process context. May sleep.
+ * Return: The pool; or as ERR_PTR(): -EINVAL for an impossible name, a reserve
+ * beyond the limit, unknown flags, or nodes without memory; -EEXIST if the name
+ * is taken; -ENOSPC if there are 64; -ENOMEM if there is no memory for it or
+ * its reserve.
+ */
+struct quarry_pool *quarry_pool_create(const char *name, const struct quarry_pool_args *args);
+
+/**
+ * quarry_pool_destroy() - Ends a pool of which nothing is in use.
+ * @pool: the pool, which nobody uses during the call or after a success; or NULL
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -EBUSY if caches or allocations of it are left, which the log then
+ * names, and the pool stays.
+ */
+int quarry_pool_destroy(struct quarry_pool *pool);
+
+/**
+ * quarry_pool_purge() - Frees all that came from a pool, its caches too, and ends it.
+ * @pool: the pool; nobody uses it or anything that came from it any more; or NULL
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -EBUSY if user space has something of it, and the pool stays.
+ */
+int quarry_pool_purge(struct quarry_pool *pool);
+
+/**
+ * quarry_pool_set_limit() - Changes how much a pool may have.
+ * @pool: the pool
+ * @limit: as in &struct quarry_pool_args, but no less than the reserve
+ *
+ * What is used beyond a lower limit stays until it is freed.
+ *
+ * Context: Any.
+ */
+void quarry_pool_set_limit(struct quarry_pool *pool, unsigned long limit);
+
+/**
+ * quarry_pool_used() - Returns the bytes of pages that are charged to a pool.
+ * @pool: the pool
+ *
+ * Context: Any.
+ */
+unsigned long quarry_pool_used(struct quarry_pool *pool);
+
+/*
+ * What follows allocates as the function without "pool" in its name does, with
+ * the same contexts, and charges it to the pool; NULL also means that the pool is
+ * full. It is freed by the same functions as other memory, which find the pool by
+ * themselves, and what is reallocated stays in its pool.
+ */
+
+struct page *quarry_pool_alloc_pages(struct quarry_pool *pool, gfp_t gfp, unsigned int order);
+struct page *quarry_pool_alloc_pages_node(struct quarry_pool *pool, int nid, gfp_t gfp,
+					  unsigned int order);
+unsigned long quarry_pool_alloc_pages_bulk(struct quarry_pool *pool, gfp_t gfp, unsigned long nr,
+					   struct page **pages);
+struct quarry_cache *quarry_pool_cache_create(struct quarry_pool *pool, const char *name,
+					      unsigned int size, unsigned int align,
+					      unsigned long flags, void (*ctor)(void *));
+void *quarry_pool_kmalloc(struct quarry_pool *pool, size_t size, gfp_t gfp);
+void *quarry_pool_kmalloc_node(struct quarry_pool *pool, size_t size, gfp_t gfp, int node);
+/* With NULL as @p; else as quarry_krealloc(). */
+void *quarry_pool_krealloc(struct quarry_pool *pool, const void *p, size_t size, gfp_t gfp);
+void *quarry_pool_vmalloc(struct quarry_pool *pool, unsigned long size);
+void *quarry_pool_vmalloc_node(struct quarry_pool *pool, unsigned long size, int node);
+void *quarry_pool_vzalloc(struct quarry_pool *pool, unsigned long size);
+void *quarry_pool_kvmalloc(struct quarry_pool *pool, size_t size, gfp_t gfp);
+
+static inline void *quarry_pool_kzalloc(struct quarry_pool *pool, size_t size, gfp_t gfp)
+{
+	return quarry_pool_kmalloc(pool, size, gfp | __GFP_ZERO);
+}
+
+static inline void *quarry_pool_kmalloc_array(struct quarry_pool *pool, size_t n, size_t size,
+					      gfp_t gfp)
+{
+	size_t bytes;
+
+	return check_mul_overflow(n, size, &bytes) ? NULL : quarry_pool_kmalloc(pool, bytes, gfp);
+}
+
+static inline void *quarry_pool_kcalloc(struct quarry_pool *pool, size_t n, size_t size, gfp_t gfp)
+{
+	return quarry_pool_kmalloc_array(pool, n, size, gfp | __GFP_ZERO);
+}
+
+static inline void *quarry_pool_kvzalloc(struct quarry_pool *pool, size_t size, gfp_t gfp)
+{
+	return quarry_pool_kvmalloc(pool, size, gfp | __GFP_ZERO);
 }
 
 /* The whole module */

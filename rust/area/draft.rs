@@ -25,8 +25,12 @@ use core::{
         MaybeUninit, //
     },
     ops::Range,
-    ptr::NonNull,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
     sync::atomic::{
+        AtomicPtr,
         AtomicU32,
         AtomicUsize, //
     }, //
@@ -70,6 +74,7 @@ impl Draft {
                 state: AtomicU32::new(State::Kept.code()),
                 requested: AtomicUsize::new(0),
                 caller: AtomicUsize::new(0),
+                account: AtomicPtr::new(null_mut()),
             })
         };
         // INVARIANT: Just made; the allocation is cleared, so that the pages are null pointers.
@@ -146,7 +151,7 @@ impl Drop for Draft {
         if let Some(pages) = self.pages_mut().get(owned) {
             if !pages.is_empty() {
                 // SAFETY: By the type invariants these pages are ours, from `alloc_bulk`.
-                unsafe { page_alloc::free_bulk(Kind::Area, pages) };
+                unsafe { page_alloc::free_bulk(Kind::Area, pages, page_alloc::lost) };
             }
         }
         // SAFETY: From `kvmalloc()`, and nobody else knows it.

@@ -12,7 +12,10 @@ use super::{
     Cache,
     Constructor, //
 };
-use crate::bindings;
+use crate::{
+    account::Account,
+    bindings, //
+};
 use core::{
     ffi::{
         c_void,
@@ -112,10 +115,14 @@ pub(crate) unsafe fn init() {
     unsafe { CACHES.init() };
 }
 
-/// Makes a cache. `None` for arguments out of range or no memory.
+/// Makes a cache, whose slabs are charged to an account if one is named. `None` for arguments out of
+/// range or no memory.
+///
+/// The account outlives the cache.
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn create(
+    account: Option<&'static Account>,
     name: &CStr,
     size: usize,
     align: usize,
@@ -124,7 +131,7 @@ pub(crate) fn create(
     let geometry = geometry(size, align)?;
     let mut caches = CACHES.lock();
     let id = caches.next_id;
-    let cache = Cache::new(name, geometry, constructor, id).ok()?;
+    let cache = Cache::new(name, geometry, constructor, id, account).ok()?;
     caches.list.reserve(1, GFP_KERNEL).ok()?;
     let cache = NonNull::new(KBox::into_raw(cache))?;
     caches.list.push(Registered::new(cache), GFP_KERNEL).ok()?;
@@ -297,6 +304,20 @@ pub(crate) fn shrink(cache: &Cache) -> bool {
     flush(&[Registered::new(NonNull::from(cache))]);
     cache.release_empty();
     cache.slab_pages() != 0
+}
+
+/// Empties the magazines of an account's caches and gives their empty slabs back.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn shrink_account(account: &Account) {
+    let caches = CACHES.lock();
+    for registered in &caches.list {
+        let cache = registered.cache();
+        if cache.account().is_some_and(|of| core::ptr::eq(of, account)) {
+            flush(core::slice::from_ref(registered));
+            cache.release_empty();
+        }
+    }
 }
 
 /// Gives back what was of no use since the last tick, and ends what was released.

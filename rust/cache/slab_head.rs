@@ -205,13 +205,15 @@ impl SlabHead {
 }
 
 impl SlabRef {
-    /// Wraps the owner of a page, if it has one.
+    /// Wraps the owner of a page, if it is a slab.
     #[inline(always)]
     pub(crate) fn from_owner(owner: *mut Owner) -> Option<Self> {
-        if core::ptr::eq(owner, owners::nobody()) {
+        let head = record(owner);
+        // SAFETY: An owner is alive, or nobody; what is no slab shows zeroes there.
+        if unsafe { (*head).reciprocal } == 0 {
             None
         } else {
-            NonNull::new(record(owner)).map(Self)
+            NonNull::new(head).map(Self)
         }
     }
 

@@ -46,8 +46,12 @@ pub(super) fn direct() -> Direct {
             let state = window.state(frame).load(Relaxed);
             let held = match state & 0xf0 {
                 // CAST: The kind is the upper half of the state.
-                kind if kind == Kind::Block as u8 => &mut direct.pages,
-                kind if kind == Kind::Large as u8 => &mut direct.large,
+                kind if kind == Kind::Block as u8 || kind == Kind::Charged as u8 => {
+                    &mut direct.pages
+                }
+                kind if kind == Kind::Large as u8 || kind == Kind::ChargedLarge as u8 => {
+                    &mut direct.large
+                }
                 _ => continue,
             };
             held.blocks += 1;

@@ -105,6 +105,10 @@ arguments! {
     quarry_cache_stats, 128, cache, ioc(bindings::quarry_cmd_QUARRY_CMD_CACHE_STATS);
     quarry_shrink, 16, flags, ioc(bindings::quarry_cmd_QUARRY_CMD_SHRINK);
     quarry_validate, 216, violations, ioc(bindings::quarry_cmd_QUARRY_CMD_VALIDATE);
+    quarry_pool_create, 72, pool, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_CREATE);
+    quarry_pool_destroy, 16, pool, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_DESTROY);
+    quarry_pool_limit, 24, limit, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_LIMIT);
+    quarry_pool_stats, 112, pool, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_STATS);
 }
 
 /// A caller's argument, copied once.

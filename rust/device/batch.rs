@@ -168,7 +168,7 @@ impl Batch<'_> {
     fn run_op(&self, op: &mut Op) -> Result {
         let by_index = op.flags & bindings::QUARRY_OP_BY_INDEX != 0;
         let flags = op.flags & !bindings::QUARRY_OP_BY_INDEX;
-        if op.reserved != 0 || flags & !ALLOC_FLAGS != 0 {
+        if flags & !ALLOC_FLAGS != 0 {
             return Err(EINVAL);
         }
         if op.op == bindings::quarry_opcode_QUARRY_OP_ALLOC {
@@ -177,13 +177,13 @@ impl Batch<'_> {
             }
             // What does not fit is no cache's id.
             let cache = u32::try_from(op.arg).map_err(|_| EINVAL)?;
-            let wanted = Wanted::new(op.kind, flags, op.node, op.bytes, cache)?;
+            let wanted = Wanted::new(op.kind, flags, op.node, op.bytes, cache, op.pool)?;
             let (handle, usable) = self.client.alloc(&wanted)?;
             op.handle = handle.into_raw();
             op.bytes = usable;
             return Ok(());
         }
-        if op.kind != 0 || op.node != 0 {
+        if op.kind != 0 || op.node != 0 || op.pool != 0 {
             return Err(EINVAL);
         }
         // Looked up only by operations that exist.

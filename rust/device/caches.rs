@@ -2,7 +2,10 @@
 
 //! Slab caches of an open file.
 
-use super::request::Arm;
+use super::{
+    pools::Charged,
+    request::Arm, //
+};
 use crate::{
     bindings,
     exports, //
@@ -79,6 +82,8 @@ pub(super) struct Shape {
     name: Name,
     object_size: u32,
     align: u32,
+    /// As user space gave it; looked up later.
+    pool: u32,
 }
 
 impl Shape {
@@ -88,10 +93,12 @@ impl Shape {
         name: [u8; NAME_LEN],
         object_size: u32,
         align: u32,
+        pool: u32,
     ) -> Result<Self> {
         // CAST: A page has fewer than 2^32 bytes.
         let align_possible = align == 0 || (align.is_power_of_two() && align <= PAGE_SIZE as u32);
-        if object_size == 0 || object_size > MAX_OBJECT || !align_possible {
+        let charged = arm == Arm::Quarry || pool == 0;
+        if object_size == 0 || object_size > MAX_OBJECT || !align_possible || !charged {
             return Err(EINVAL);
         }
         Ok(Self {
@@ -99,6 +106,7 @@ impl Shape {
             name: Name::new(name)?,
             object_size,
             align,
+            pool,
         })
     }
 }
@@ -115,10 +123,12 @@ impl Raw {
         match shape.arm {
             Arm::Quarry => {
                 let name = shape.name.shown();
+                let pool = Charged::new(shape.pool)?;
                 // SAFETY: `name` ends with a NUL, which the allocator copies up to, and `Shape` has
-                // checked the numbers.
+                // checked the numbers. A pool with caches is not destroyed.
                 let raw = unsafe {
-                    exports::quarry_cache_create(
+                    exports::cache_create(
+                        Some(pool.account()),
                         name.as_ptr().cast(),
                         shape.object_size,
                         shape.align,

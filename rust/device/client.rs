@@ -90,7 +90,7 @@ impl Client {
             Wanted::Memory(request) => {
                 // CAST: `u64` holds every `usize`.
                 let mut charge = Charge::new(&self.bytes, request.bytes.charged() as u64)?;
-                let memory = Memory::new(request)?;
+                let memory = Memory::new(request).map_err(task::unless_killed)?;
                 charge.adjust(memory.usable() as u64)?;
                 (memory, charge)
             }
@@ -99,7 +99,8 @@ impl Client {
                 let cache = self.caches.lock().get(*cache)?;
                 let charge = Charge::new(&self.bytes, cache.object_size() as u64);
                 let charge = charge.inspect_err(|_| cache.end_claim())?;
-                (Memory::object(cache, *how)?, charge)
+                let object = Memory::object(cache, *how).map_err(task::unless_killed)?;
+                (object, charge)
             }
         };
         let usable = memory.usable() as u64;

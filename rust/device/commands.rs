@@ -64,15 +64,13 @@ pub(super) fn query(client: &Client, arg: &mut bindings::quarry_query) -> Result
 pub(super) fn alloc(client: &Client, user: UserPtr) -> Result {
     let mut arg = Arg::<bindings::quarry_alloc>::read(user, ALLOC_FLAGS)?;
     let value = &mut arg.value;
-    if value.reserved != 0 {
-        return Err(EINVAL);
-    }
     let wanted = Wanted::new(
         value.kind,
         value.flags,
         value.node,
         value.bytes,
         value.cache,
+        value.pool,
     )?;
     let (handle, usable) = client.alloc(&wanted)?;
     value.handle = handle.into_raw();
@@ -149,15 +147,12 @@ pub(super) fn verify(client: &Client, user: UserPtr) -> Result {
 pub(super) fn cache_create(client: &Client, user: UserPtr) -> Result {
     let mut arg = Arg::<bindings::quarry_cache_create>::read(user, bindings::QUARRY_CACHE_KERNEL)?;
     let value = &mut arg.value;
-    if value.reserved != 0 {
-        return Err(EINVAL);
-    }
     let arm = if value.flags & bindings::QUARRY_CACHE_KERNEL != 0 {
         Arm::Kernel
     } else {
         Arm::Quarry
     };
-    let shape = Shape::new(arm, value.name, value.object_size, value.align)?;
+    let shape = Shape::new(arm, value.name, value.object_size, value.align, value.pool)?;
     let id = client.create_cache(&shape)?;
     value.cache = id;
     arg.write_back().inspect_err(|_| {

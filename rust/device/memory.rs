@@ -5,20 +5,24 @@
 use super::{
     caches::UserCache,
     kernel_memory::KernelMemory,
+    pools::Charged,
     request::{
         Arm,
         How,
         Kind,
         Request,
-        Wait,
-        MAX_CONTIGUOUS, //
+        Wait, //
     },
     task, //
 };
 use crate::{
     bindings,
     explain,
-    exports, //
+    exports,
+    gfp::Gfp,
+    kmalloc,
+    kvmalloc,
+    vmap_alloc, //
 };
 use core::{
     ops::Deref,
@@ -160,18 +164,18 @@ impl Memory {
                 source: Source::Kernel(memory),
             });
         }
-        let (gfp, node) = (how.gfp(), request.node.as_raw());
-        match request.kind {
+        let pool = Charged::new(request.pool)?;
+        let account = pool.account();
+        let (gfp, node) = (Gfp::from_raw(how.gfp()), request.node.as_raw());
+        let (p, source) = match request.kind {
             Kind::Pages => {
                 let order = request.bytes.order();
-                // SAFETY: `Request` holds an existing node and an order in range; the device
-                // allocates in process context.
-                let first = unsafe { exports::quarry_alloc_pages_node(node, gfp, order) };
+                let first = exports::pages_charged(account, gfp, order, node);
                 let first = NonNull::new(first).ok_or(ENOMEM)?;
                 // SAFETY: The block was just allocated.
                 let start = unsafe { bindings::quarry_helper_page_address(first.as_ptr()) };
                 // INVARIANT: `gfp` has the whole block cleared, unless it is opaque.
-                Ok(Self {
+                return Ok(Self {
                     view: View {
                         // SAFETY: The kernel can address the memory of the pool.
                         start: unsafe { NonNull::new_unchecked(start.cast()) },
@@ -182,51 +186,23 @@ impl Memory {
                         opaque: how.opaque,
                     },
                     source: Source::Pages { first, order },
-                })
+                });
             }
-            Kind::Kmalloc => {
-                // SAFETY: As above.
-                let p = unsafe { exports::quarry_kmalloc_node(wanted, gfp, node) };
-                Self::sized(p, request, wanted, Source::Kmalloc)
-            }
-            Kind::Vmalloc if request.node.is_any() && how.opaque => {
-                // SAFETY: As above, and the device may sleep.
-                let p = unsafe { exports::quarry_vmalloc(wanted) };
-                Self::sized(p, request, 0, Source::Vmalloc)
-            }
-            Kind::Vmalloc if request.node.is_any() => {
-                // SAFETY: As above.
-                let p = unsafe { exports::quarry_vzalloc(wanted) };
-                Self::sized(p, request, wanted, Source::Vmalloc)
-            }
-            Kind::Vmalloc => {
-                // SAFETY: As above.
-                let p = unsafe { exports::quarry_vmalloc_node(wanted, node) };
-                Self::sized(p, request, 0, Source::Vmalloc)
-            }
-            Kind::Kvmalloc if request.node.is_any() => {
-                // SAFETY: As above.
-                let p = unsafe { exports::quarry_kvmalloc(wanted, gfp) };
-                Self::sized(p, request, wanted, Source::Kvmalloc)
-            }
-            // `quarry_kvmalloc()` knows no nodes, but its two steps do.
-            Kind::Kvmalloc => {
-                if wanted <= MAX_CONTIGUOUS {
-                    // SAFETY: As above.
-                    let p = unsafe { exports::quarry_kmalloc_node(wanted, gfp, node) };
-                    if !p.is_null() {
-                        return Self::sized(p, request, wanted, Source::Kvmalloc);
-                    }
-                }
-                if how.wait != Wait::Yes {
-                    return Err(ENOMEM);
-                }
-                // SAFETY: As above, and this caller may sleep.
-                let p = unsafe { exports::quarry_vmalloc_node(wanted, node) };
-                Self::sized(p, request, 0, Source::Kvmalloc)
-            }
-            Kind::Object => Err(EINVAL),
-        }
+            Kind::Kmalloc => (
+                kmalloc::kmalloc_charged(account, wanted, gfp, node),
+                Source::Kmalloc,
+            ),
+            Kind::Vmalloc => (
+                vmap_alloc::vmalloc_charged(account, wanted, gfp, node, 0),
+                Source::Vmalloc,
+            ),
+            Kind::Kvmalloc => (
+                kvmalloc::kvmalloc_charged(account, wanted, gfp, node, 0),
+                Source::Kvmalloc,
+            ),
+            Kind::Object => return Err(EINVAL),
+        };
+        Self::sized(p, request, wanted, source)
     }
 
     /// Allocates an object of a cache, and clears it unless it is opaque.

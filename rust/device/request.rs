@@ -244,6 +244,8 @@ pub(super) struct Request {
     pub(super) bytes: Bytes,
     pub(super) node: Node,
     pub(super) how: How,
+    /// As user space gave it; looked up later.
+    pub(super) pool: u32,
 }
 
 /// An allocation that user space asks for.
@@ -260,18 +262,26 @@ pub(super) enum Wanted {
 
 impl Wanted {
     /// Checks the members of an allocation that are the same in an ioctl and in a batch.
-    pub(super) fn new(kind: u32, flags: u32, node: i32, bytes: u64, cache: u32) -> Result<Self> {
+    pub(super) fn new(
+        kind: u32,
+        flags: u32,
+        node: i32,
+        bytes: u64,
+        cache: u32,
+        pool: u32,
+    ) -> Result<Self> {
         let kind = Kind::try_from(kind)?;
         let how = How::try_from(flags)?;
         let node = Node::try_from(node)?;
         if kind == Kind::Object {
             // A cache takes its slabs from where it wants.
-            if bytes != 0 || !node.is_any() || how.arm == Arm::Kernel {
+            if bytes != 0 || !node.is_any() || how.arm == Arm::Kernel || pool != 0 {
                 return Err(EINVAL);
             }
             return Ok(Wanted::Object { cache, how });
         }
-        if cache != 0 || (kind == Kind::Vmalloc && how.wait != Wait::Yes) {
+        let charged = how.arm == Arm::Quarry || pool == 0;
+        if cache != 0 || !charged || (kind == Kind::Vmalloc && how.wait != Wait::Yes) {
             return Err(EINVAL);
         }
         Ok(Wanted::Memory(Request {
@@ -279,6 +289,7 @@ impl Wanted {
             bytes: Bytes::new(kind, bytes)?,
             node,
             how,
+            pool,
         }))
     }
 }

@@ -34,6 +34,15 @@ pub(super) fn pause() -> Result {
     Ok(())
 }
 
+/// Returns `EINTR` for an allocation that failed because this task is being killed, and waits no more.
+pub(super) fn unless_killed(err: Error) -> Error {
+    if err == ENOMEM && killed() {
+        EINTR
+    } else {
+        err
+    }
+}
+
 /// Whether a fatal signal has arrived.
 fn killed() -> bool {
     // SAFETY: Reads the state of the current task.

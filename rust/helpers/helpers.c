@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/topology.h>
 #include <linux/vmalloc.h>
+#include <linux/wait.h>
 
 #include "helpers.h"
 
@@ -73,6 +74,11 @@ bool quarry_helper_init_on_free(void)
 	return want_init_on_free();
 }
 
+void quarry_helper_init_waitqueue_head(struct wait_queue_head *queue)
+{
+	init_waitqueue_head(queue);
+}
+
 void *quarry_helper_kmalloc_node(size_t size, gfp_t gfp, int nid)
 {
 	return kmalloc_node(size, gfp, nid);
@@ -110,7 +116,8 @@ void quarry_helper_lock_init(raw_spinlock_t *lock, enum quarry_lock_class class)
 {
 	static struct lock_class_key keys[QUARRY_NR_LOCK_CLASSES];
 	static const char * const names[QUARRY_NR_LOCK_CLASSES] = {
-		"quarry_area", "quarry_depot", "quarry_slab", "quarry_window", "quarry_zone",
+		"quarry_area", "quarry_depot", "quarry_slab", "quarry_stash", "quarry_window",
+		"quarry_zone",
 	};
 
 	raw_spin_lock_init(lock);
@@ -257,6 +264,11 @@ void *quarry_helper_vmap(struct page **pages, unsigned int count)
 void quarry_helper_vunmap(const void *addr)
 {
 	vunmap(addr);
+}
+
+bool quarry_helper_wq_has_sleeper(struct wait_queue_head *queue)
+{
+	return wq_has_sleeper(queue);
 }
 
 MODULE_VERSION("0.1.0");

@@ -13,12 +13,14 @@
 
 struct kmem_cache;
 struct page;
+struct wait_queue_head;
 
 /* Classes of locks, in alphabetical order; rust/lock.rs says how they are taken. */
 enum quarry_lock_class {
 	QUARRY_LOCK_AREA,
 	QUARRY_LOCK_DEPOT,
 	QUARRY_LOCK_SLAB,
+	QUARRY_LOCK_STASH,
 	QUARRY_LOCK_WINDOW,
 	QUARRY_LOCK_ZONE,
 	QUARRY_NR_LOCK_CLASSES,
@@ -38,6 +40,7 @@ void quarry_helper_free_pages(struct page *page, unsigned int order);
 void __percpu *quarry_helper_home(unsigned int slot);
 bool quarry_helper_init_on_alloc(void);
 bool quarry_helper_init_on_free(void);
+void quarry_helper_init_waitqueue_head(struct wait_queue_head *queue);
 void *quarry_helper_kmalloc_node(size_t size, gfp_t gfp, int nid);
 void *quarry_helper_kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 struct kmem_cache *quarry_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
@@ -73,5 +76,6 @@ unsigned long quarry_helper_vmalloc_start(void);
 void *quarry_helper_vmalloc_node(unsigned long size, int nid);
 void *quarry_helper_vmap(struct page **pages, unsigned int count);
 void quarry_helper_vunmap(const void *addr);
+bool quarry_helper_wq_has_sleeper(struct wait_queue_head *queue);
 
 #endif

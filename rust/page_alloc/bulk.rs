@@ -20,6 +20,7 @@ use crate::{
         Batch,
         Entry, //
     },
+    numa,
     pool::Order,
     report::{
         self,
@@ -53,10 +54,8 @@ pub(crate) fn alloc_bulk(
     while filled < pages.len() {
         let want = (pages.len() - filled).min(BULK);
         let got = with_growth(gfp, order, nid, |node| {
-            // SAFETY: A hint, as in `with_growth`.
-            let here = || unsafe { bindings::quarry_helper_numa_mem_id() } as usize;
             let mut got = 0;
-            let node = node.unwrap_or_else(here);
+            let node = node.unwrap_or_else(numa::here);
             // CAST: At most `BULK`.
             Blocks(order).refill(node, gfp, want as u32, |run| {
                 let slots = pages.iter_mut().skip(filled + got);
@@ -86,12 +85,16 @@ pub(crate) fn alloc_bulk(
     filled
 }
 
-/// Frees single pages.
+/// Frees single pages, and passes those that cannot be freed to `refused`, each with the reason.
 ///
 /// # Safety
 ///
 /// The caller gives up the pages, if they are some.
-pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
+pub(crate) unsafe fn free_bulk(
+    kind: Kind,
+    pages: &[*mut bindings::page],
+    mut refused: impl FnMut(*mut bindings::page, BadFree),
+) {
     let mut batch = Batch::<BULK>::new();
     let mut node = 0;
     let mut freed = 0u64;
@@ -107,11 +110,16 @@ pub(crate) unsafe fn free_bulk(kind: Kind, pages: &[*mut bindings::page]) {
                     batch.push(entry);
                 }
             }
-            Err(why) => report::bad_free("quarry_free_pages_bulk", page.cast(), why),
+            Err(why) => refused(page, why),
         }
     }
     Blocks(Order::ZERO).drain(node, batch.entries());
     pool().front(Order::ZERO).count_bulk(0, freed);
+}
+
+/// Reports a page of quarry's own that cannot be freed: its state has been overwritten.
+pub(crate) fn lost(page: *mut bindings::page, why: BadFree) {
+    report::bad_free("free of an area's page", page.cast(), why);
 }
 
 /// Takes a page from its owner. Returns the page and its node.

@@ -3,12 +3,12 @@
 //! The slabs of one cache on one node, the fullest first.
 //!
 //! Slabs with free and used objects are sorted into eight lists by the share of their objects that
-//! is free. Slabs without free objects are in no list. Slabs without used objects are kept apart, so
-//! that they are used last and can be given back.
+//! is free. Slabs without used objects are kept apart, so that they are used last and can be given
+//! back. Slabs without free objects are in a list only where somebody wants to find all slabs.
 //!
 //! # Laws
 //!
-//! - A slab is listed exactly if it has a free object.
+//! - A slab is listed exactly if it has a free object, or all are.
 //! - `empty` counts the slabs in the list of wholly free ones, `slabs` all slabs, `free` the free
 //!   objects of all slabs.
 
@@ -23,6 +23,9 @@ use crate::{
 const LEVELS: usize = 8;
 /// Index of the list of slabs without used objects.
 const EMPTY: usize = LEVELS;
+/// Index of the list of slabs without free objects.
+const FULL: usize = LEVELS + 1;
+const LISTS: usize = LEVELS + 2;
 
 /// What [`Partial`] needs to know about a slab.
 pub(crate) trait Listed {
@@ -39,6 +42,15 @@ pub(crate) trait Listed {
     fn put_bits(&mut self, word: usize, bits: u64, count: u32) -> bool;
 }
 
+/// What becomes of slabs without free objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// They are in no list.
+    Unlisted,
+    /// They are in a list, for [`Partial::for_each`] to find them.
+    Listed,
+}
+
 /// What a change to a slab means for its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -51,8 +63,10 @@ pub(crate) enum Change {
 /// The slabs of one cache on one node.
 pub(crate) struct Partial<A: Arena> {
     arena: A,
-    lists: [List<A::Id>; LEVELS + 1],
+    lists: [List<A::Id>; LISTS],
+    /// The lists of slabs with free objects that are not empty.
     mask: u32,
+    full: Full,
     objects: u32,
     slabs: usize,
     empty: usize,
@@ -67,11 +81,12 @@ where
     A::Node: Listed,
 {
     /// Returns an empty set of slabs that have `objects` objects each.
-    pub(crate) fn new(arena: A, objects: u32) -> Self {
+    pub(crate) fn new(arena: A, objects: u32, full: Full) -> Self {
         Self {
             arena,
-            lists: [List::new(); LEVELS + 1],
+            lists: [List::new(); LISTS],
             mask: 0,
+            full,
             objects,
             slabs: 0,
             empty: 0,
@@ -180,8 +195,9 @@ where
         let free = node.free();
         let objects = self.objects.max(1);
         let (place, leaves_at) = match free {
-            0 => (None, 1),
-            // CAST: `EMPTY` is small.
+            0 if self.full == Full::Unlisted => (None, 1),
+            // CAST: `FULL` and `EMPTY` are small.
+            0 => (Some(FULL as u8), 1),
             free if free == objects => (Some(EMPTY as u8), u32::MAX),
             free => {
                 let level = free.wrapping_mul(LEVELS as u32) / objects;
@@ -196,9 +212,10 @@ where
         self.unlist(id);
         self.arena.node_mut(id).set_place(place, leaves_at);
         if let Some(place) = place {
-            let list = usize::from(place) % (LEVELS + 1);
+            let list = usize::from(place) % LISTS;
             self.lists[list].push(&mut self.arena, id);
-            self.mask |= 1 << list;
+            // `best` is to find no list of full slabs.
+            self.mask |= (1 << list) & !(1 << FULL);
             if list == EMPTY {
                 self.empty = self.empty.wrapping_add(1);
             }
@@ -211,7 +228,7 @@ where
             return;
         };
         node.set_place(None, 1);
-        let list = usize::from(place) % (LEVELS + 1);
+        let list = usize::from(place) % LISTS;
         self.lists[list].remove(&mut self.arena, id);
         if self.lists[list].is_empty() {
             self.mask &= !(1 << list);
@@ -222,6 +239,17 @@ where
         }
     }
 
+    /// Calls `look` with each slab, if all are listed; else with those that have free objects.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(A::Id)) {
+        for list in &self.lists {
+            let mut at = list.first();
+            while let Some(id) = at {
+                look(id);
+                at = list.after(&self.arena, id);
+            }
+        }
+    }
+
     /// Checks the laws, and each listed slab with `check`. Returns how many slabs are listed.
     pub(crate) fn validate(
         &self,
@@ -229,7 +257,8 @@ where
     ) -> Result<usize, Violation> {
         let (mut listed, mut free) = (0usize, 0usize);
         for (place, list) in self.lists.iter().enumerate() {
-            if list.is_empty() == (self.mask & (1 << place) != 0) {
+            let has_free = self.mask & (1 << place) != 0;
+            if has_free != (place != FULL && !list.is_empty()) {
                 return Err(Violation("cache: list mask disagrees with its list"));
             }
             let Some(count) = list.validate(&self.arena) else {
@@ -242,7 +271,9 @@ where
             let mut at = list.first();
             while let Some(id) = at {
                 let node = self.arena.node(id);
-                if node.place().map(usize::from) != Some(place) || node.free() == 0 {
+                if node.place().map(usize::from) != Some(place)
+                    || (node.free() == 0) != (place == FULL)
+                {
                     return Err(Violation("cache: a slab is in the wrong list"));
                 }
                 if (node.free() == self.objects) != (place == EMPTY) {
@@ -253,7 +284,10 @@ where
                 at = list.after(&self.arena, id);
             }
         }
-        if free != self.free || listed > self.slabs {
+        if free != self.free
+            || listed > self.slabs
+            || (self.full == Full::Listed && listed < self.slabs)
+        {
             return Err(Violation("cache: free objects of slabs miscounted"));
         }
         Ok(listed)
@@ -324,7 +358,11 @@ mod tests {
             place: None,
             leaves_at: 1,
         };
-        let mut partial = Partial::new(Slabs((0..slabs).map(slab).collect()), objects);
+        let mut partial = Partial::new(
+            Slabs((0..slabs).map(slab).collect()),
+            objects,
+            Full::Unlisted,
+        );
         for id in 0..slabs {
             partial.add(id);
         }

@@ -4,6 +4,7 @@
 
 use super::layer;
 use crate::{
+    account::Account,
     area::{
         Area,
         View, //
@@ -86,6 +87,13 @@ pub(crate) fn requested(ptr: *const c_void) -> Option<usize> {
     live(ptr, |area| {
         (area.start() == ptr.addr()).then(|| area.requested())
     })
+}
+
+/// Returns what the pages of the live area that `ptr` lies in are charged to.
+///
+/// Context: Any.
+pub(crate) fn account_of(ptr: *const c_void) -> Option<&'static Account> {
+    live(ptr, |area| area.account())
 }
 
 /// Returns what is to be known of the area that `ptr` lies in.

@@ -43,7 +43,12 @@ impl Layer {
                 }
                 return old.hand_out(size, caller);
             }
-            Plan::Copy => self.take(want, gfp, nid),
+            Plan::Copy => {
+                let pages = old.area().size().get();
+                self.take_over(old.area().account(), pages, want, || {
+                    self.take(want, gfp, nid)
+                })
+            }
             Plan::Remap => return self.remap(old, size, want, gfp, nid),
         };
         let Some(new) = new else {
@@ -61,6 +66,7 @@ impl Layer {
                 bytes,
             )
         };
+        old.charge_to(None);
         old.keep();
         self.give(old);
         new.hand_out(size, caller)
@@ -70,7 +76,8 @@ impl Layer {
     #[cold]
     fn remap(&self, old: Spare, size: usize, want: Pages, gfp: Gfp, nid: i32) -> *mut c_void {
         let (had, caller) = (old.area().requested(), old.area().caller());
-        let new = (|| {
+        let pages = old.area().size().get();
+        let new = self.take_over(old.area().account(), pages, want, || {
             if !gfp.may_sleep() || want.get() > totalram() {
                 return None;
             }
@@ -80,7 +87,7 @@ impl Layer {
                 return None;
             }
             self.mapper.map(draft, gfp)
-        })();
+        });
         let Some(new) = new else {
             // ORDERING: A counter for people.
             self.failed.fetch_add(1, Relaxed);

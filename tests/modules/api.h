@@ -25,4 +25,13 @@ void works_in_softirq(void);
 void works_when_interrupted_by_itself(void);
 void another_cpu_may_free(void);
 
+/* api_pools.c */
+void pools_check_their_arguments(void);
+void pools_have_limits(void);
+void pools_take_back_by_the_usual_functions(void);
+void wrong_frees_of_pools_are_refused(void);
+void the_reserve_of_a_pool_is_there(void);
+void a_pool_in_use_stays(void);
+void purging_frees_everything(void);
+
 #endif /* _QUARRY_TEST_API_H */

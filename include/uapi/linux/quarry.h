@@ -55,7 +55,7 @@
 #define QUARRY_IOC_TYPE		0xBB
 
 /** QUARRY_ABI_VERSION: grows by one when something is added. */
-#define QUARRY_ABI_VERSION	2
+#define QUARRY_ABI_VERSION	3
 
 #define QUARRY_NR_ORDERS	11	/* block orders 0..10 */
 #define QUARRY_NAME_LEN		32	/* of a cache's name, with its final NUL */
@@ -80,6 +80,10 @@
  * @QUARRY_CMD_CACHE_STATS: counters of one cache, &struct quarry_cache_stats
  * @QUARRY_CMD_SHRINK: gives free memory back, &struct quarry_shrink
  * @QUARRY_CMD_VALIDATE: checks every structure, &struct quarry_validate
+ * @QUARRY_CMD_POOL_CREATE: makes a named pool, &struct quarry_pool_create
+ * @QUARRY_CMD_POOL_DESTROY: ends a named pool, &struct quarry_pool_destroy
+ * @QUARRY_CMD_POOL_LIMIT: changes a limit, &struct quarry_pool_limit
+ * @QUARRY_CMD_POOL_STATS: counters of one pool, &struct quarry_pool_stats
  */
 enum quarry_cmd {
 	QUARRY_CMD_QUERY = 0x20,
@@ -99,6 +103,10 @@ enum quarry_cmd {
 	QUARRY_CMD_CACHE_STATS,
 	QUARRY_CMD_SHRINK,
 	QUARRY_CMD_VALIDATE,
+	QUARRY_CMD_POOL_CREATE,
+	QUARRY_CMD_POOL_DESTROY,
+	QUARRY_CMD_POOL_LIMIT,
+	QUARRY_CMD_POOL_STATS,
 };
 
 #define QUARRY_IOC_QUERY	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_QUERY)
@@ -118,6 +126,10 @@ enum quarry_cmd {
 #define QUARRY_IOC_CACHE_STATS	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_CACHE_STATS)
 #define QUARRY_IOC_SHRINK	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_SHRINK)
 #define QUARRY_IOC_VALIDATE	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_VALIDATE)
+#define QUARRY_IOC_POOL_CREATE	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_CREATE)
+#define QUARRY_IOC_POOL_DESTROY	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_DESTROY)
+#define QUARRY_IOC_POOL_LIMIT	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_LIMIT)
+#define QUARRY_IOC_POOL_STATS	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_STATS)
 
 /**
  * enum quarry_kind - what an allocation comes from
@@ -201,11 +213,14 @@ struct quarry_query {
  * @node: NUMA node to take memory from, or %QUARRY_NODE_ANY
  * @bytes: bytes wanted; 0 for a cache object
  * @cache: id of the cache, for %QUARRY_KIND_CACHE; 0 otherwise
- * @reserved: must be 0
+ * @pool: id of a named pool to charge it to; 0 for the pool "user". Must be 0
+ *	for a cache object, which is charged where its cache is, and for memory
+ *	of the kernel's own
  * @handle: out, names the allocation
  * @usable: out, bytes that may be read and written
  *
- * Errors: EINVAL, ENOENT (no such cache), ENOMEM, EDQUOT, EINTR.
+ * Errors: EINVAL, ENOENT (no such cache or pool), ENOMEM (no memory, or the
+ * pool is full), EDQUOT, EINTR (killed while it waited).
  */
 struct quarry_alloc {
 	__u32 size;
@@ -214,7 +229,7 @@ struct quarry_alloc {
 	__s32 node;
 	__u64 bytes;
 	__u32 cache;
-	__u32 reserved;
+	__u32 pool;
 	__u64 handle;
 	__u64 usable;
 };
@@ -412,9 +427,10 @@ struct quarry_map {
  *	user:NAME in the stats, and one of the kernel's as quarry:ID:NAME in its
  *	own list
  * @cache: out, id of the cache; never 0
- * @reserved: must be 0
+ * @pool: id of a named pool to charge its slabs to; 0 for the pool "user". Must
+ *	be 0 for one of the kernel's
  *
- * Errors: EINVAL, EEXIST, EDQUOT, ENOMEM.
+ * Errors: EINVAL, EEXIST, ENOENT (no such pool), EDQUOT, ENOMEM.
  */
 struct quarry_cache_create {
 	__u32 size;
@@ -423,7 +439,7 @@ struct quarry_cache_create {
 	__u32 align;
 	char name[QUARRY_NAME_LEN];
 	__u32 cache;
-	__u32 reserved;
+	__u32 pool;
 };
 
 /**
@@ -477,7 +493,7 @@ enum quarry_opcode {
  * @handle: as the operation says
  * @arg: as the operation says
  * @result: out, 0 or a negative errno
- * @reserved: must be 0
+ * @pool: as in &struct quarry_alloc, for ALLOC; 0 otherwise
  */
 struct quarry_op {
 	__u32 op;
@@ -488,7 +504,7 @@ struct quarry_op {
 	__u64 handle;
 	__u64 arg;
 	__s32 result;
-	__u32 reserved;
+	__u32 pool;
 };
 
 /* quarry_batch.flags: end at the first operation that fails. */
@@ -680,6 +696,114 @@ struct quarry_validate {
 	__u64 checks;
 	__u64 violations;
 	char message[QUARRY_MESSAGE_LEN];
+};
+
+/* quarry_pool_create.flags: who finds the pool full waits, if it may sleep. */
+#define QUARRY_POOL_WAIT	(1U << 0)
+
+/**
+ * struct quarry_pool_create - makes a named pool
+ * @size: size of this structure
+ * @flags: QUARRY_POOL_*
+ * @limit: most bytes of pages that it may have, rounded up to pages; 0 for as
+ *	many as there are
+ * @reserve: bytes of those that are set aside at once, for %QUARRY_ALLOC_ATOMIC
+ *	only, in blocks of up to 8 pages; at most @limit
+ * @nodes: bit N allows NUMA node N; 0 allows all
+ * @name: 1 to 15 bytes of [A-Za-z0-9_.-], then NUL to the end
+ * @pool: out, id of the pool; never 0
+ * @reserved: must be 0
+ *
+ * A pool belongs to no open file: it stays until it is destroyed or the module
+ * is unloaded. There are at most 63. Who waits is woken when pages are freed and
+ * looks for freed objects 50 times a second; a fatal signal ends the wait.
+ *
+ * Errors: EINVAL, EEXIST (the name is taken), ENOSPC (too many), ENOMEM.
+ */
+struct quarry_pool_create {
+	__u32 size;
+	__u32 flags;
+	__u64 limit;
+	__u64 reserve;
+	__u64 nodes;
+	char name[QUARRY_NAME_LEN];
+	__u32 pool;
+	__u32 reserved;
+};
+
+/**
+ * struct quarry_pool_destroy - ends a named pool
+ * @size: size of this structure
+ * @flags: must be 0
+ * @pool: id of the pool
+ * @reserved: must be 0
+ *
+ * Errors: EINVAL, ENOENT, EPERM (it belongs to the kernel), EBUSY (something is
+ * allocated from it, as the kernel log says; nothing has changed).
+ */
+struct quarry_pool_destroy {
+	__u32 size;
+	__u32 flags;
+	__u32 pool;
+	__u32 reserved;
+};
+
+/**
+ * struct quarry_pool_limit - changes how much a pool may have
+ * @size: size of this structure
+ * @flags: must be 0
+ * @pool: id of a named pool, or 0 for all memory that the module takes
+ * @reserved: must be 0
+ * @limit: bytes, as in &struct quarry_pool_create, and no less than the reserve;
+ *	what is used beyond it stays until it is freed
+ *
+ * Errors: EINVAL, ENOENT.
+ */
+struct quarry_pool_limit {
+	__u32 size;
+	__u32 flags;
+	__u32 pool;
+	__u32 reserved;
+	__u64 limit;
+};
+
+/* quarry_pool_stats.traits: the pool belongs to code in the kernel. */
+#define QUARRY_POOL_KERNELS	(1U << 0)
+
+/**
+ * struct quarry_pool_stats - counters of one named pool
+ * @size: size of this structure
+ * @flags: must be 0
+ * @pool: in, the smallest id wanted; out, the id of the pool found
+ * @traits: out, QUARRY_POOL_KERNELS
+ * @name: out
+ * @limit: out, bytes; 0 for none of its own
+ * @reserve: out, bytes of the limit that only atomic callers get
+ * @used: out, bytes of pages charged to it: blocks, slabs, areas
+ * @peak: out, most bytes that were
+ * @stashed: out, bytes of the reserve that are set aside now
+ * @failures: out, requests that came to nothing
+ * @waits: out, callers who have waited
+ * @longest_wait: out, nanoseconds
+ *
+ * To list all pools, begin with @pool = 0, and go on with the id found plus 1.
+ *
+ * Errors: EINVAL, ENOENT (no pool has such an id or a larger one).
+ */
+struct quarry_pool_stats {
+	__u32 size;
+	__u32 flags;
+	__u32 pool;
+	__u32 traits;
+	char name[QUARRY_NAME_LEN];
+	__u64 limit;
+	__u64 reserve;
+	__u64 used;
+	__u64 peak;
+	__u64 stashed;
+	__u64 failures;
+	__u64 waits;
+	__u64 longest_wait;
 };
 
 #endif /* _UAPI_LINUX_QUARRY_H */

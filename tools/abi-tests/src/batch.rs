@@ -238,10 +238,6 @@ fn each_operation_checks_its_members() {
             ..Op::default()
         },
         Op {
-            reserved: 1,
-            ..good
-        },
-        Op {
             flags: 1 << 4,
             ..good
         },
@@ -272,10 +268,7 @@ fn each_operation_checks_its_members() {
             flags: sys::QUARRY_ALLOC_NOWAIT,
             ..fill
         },
-        Op {
-            reserved: 1,
-            ..fill
-        },
+        Op { pool: 1, ..fill },
         Op {
             op: sys::QUARRY_OP_FREE,
             flags: sys::QUARRY_ALLOC_ATOMIC,

@@ -67,12 +67,12 @@ fn a_block_is_contiguous_and_aligned() {
 fn a_small_object_lies_in_a_slab() {
     let device = Device::open();
     for (bytes, name, size) in [
-        (1, "kmalloc-8", 8),
-        (64, "kmalloc-64", 64),
-        (65, "kmalloc-96", 96),
-        (150, "kmalloc-192", 192),
-        (1000, "kmalloc-1k", 1024),
-        (8192, "kmalloc-8k", 8192),
+        (1, "user:kmalloc-8", 8),
+        (64, "user:kmalloc-64", 64),
+        (65, "user:kmalloc-96", 96),
+        (150, "user:kmalloc-192", 192),
+        (1000, "user:kmalloc-1k", 1024),
+        (8192, "user:kmalloc-8k", 8192),
     ] {
         let got = device.alloc(sys::QUARRY_KIND_KMALLOC, bytes);
         let (found, frames) = explain(&device, got.handle);

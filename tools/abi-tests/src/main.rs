@@ -16,6 +16,7 @@ mod lifetime;
 mod map;
 mod memory;
 mod opaque;
+mod pools;
 mod quotas;
 mod raw;
 mod realloc;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             data::TESTS,
             map::TESTS,
             caches::TESTS,
+            pools::TESTS,
             batch::TESTS,
             explain::TESTS,
             whole::TESTS,

@@ -81,6 +81,16 @@ pub enum Command {
         #[command(subcommand)]
         command: BenchCommand,
     },
+    /// Make, end, limit and show named pools
+    ///
+    /// A pool has a limit of its own, counted in pages, and may have a reserve for those who cannot wait. It
+    /// stays until it is destroyed or the module is unloaded. What programs allocate without naming a pool is
+    /// charged to the pool 'user'.
+    Pool {
+        /// What to do.
+        #[command(subcommand)]
+        command: PoolCommand,
+    },
     /// Check the invariants of every structure of the module
     Check,
     /// Allocate something and say where it came from and where it lies
@@ -264,6 +274,66 @@ pub struct FragArgs {
     /// Fail, with exit status 1, if quarry's share is less
     #[arg(long, value_name = "PERCENT")]
     pub at_least: Option<f64>,
+}
+
+/// What `quarry pool` does.
+#[derive(Debug, Subcommand)]
+pub enum PoolCommand {
+    /// Show all pools, or those that are named
+    Stat {
+        /// Names or numbers
+        #[arg(value_name = "POOL")]
+        pools: Vec<String>,
+    },
+    /// Make a pool, and print its number
+    Create {
+        /// 1 to 15 of A-Z a-z 0-9 _ . -
+        name: String,
+
+        /// The most that it may have (suffixes K, M, G); no limit of its own if not given
+        #[arg(long, value_name = "BYTES")]
+        limit: Option<Size>,
+
+        /// What of the limit to set aside for callers who cannot wait
+        #[arg(long, value_name = "BYTES")]
+        reserve: Option<Size>,
+
+        /// NUMA nodes that its memory may come from, as 0,2; all if not given
+        #[arg(long, value_name = "NODE,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(0..64))]
+        nodes: Vec<u32>,
+
+        /// Have callers wait for memory who find the pool full and may sleep
+        #[arg(long)]
+        wait: bool,
+    },
+    /// End a pool of which nothing is in use
+    Destroy {
+        /// Name or number
+        #[arg(value_name = "POOL")]
+        pool: String,
+    },
+    /// Change how much a pool may have; what it has beyond that stays until it is freed
+    Limit {
+        /// Name or number; 'all' for all that the module takes from the kernel
+        #[arg(value_name = "POOL")]
+        pool: String,
+
+        /// The new limit (suffixes K, M, G), or 'none'
+        #[arg(value_name = "BYTES", value_parser = limit)]
+        limit: Limit,
+    },
+}
+
+/// The limit of a pool: a number of bytes, or 0 for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub u64);
+
+/// Parses the limit of a pool.
+fn limit(word: &str) -> Result<Limit, String> {
+    match word {
+        "none" => Ok(Limit(0)),
+        word => word.parse().map(|Size(bytes)| Limit(bytes)),
+    }
 }
 
 /// Arguments of `quarry explain`.

@@ -20,6 +20,7 @@ mod kernel;
 mod man;
 mod output;
 mod pin;
+mod pool;
 mod progress;
 mod replay;
 mod size;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Stress(args) => stress::run(&cli.global, args),
         Command::Replay(args) => replay::run(&cli.global, args),
         Command::Bench { command } => bench::run(&cli.global, command),
+        Command::Pool { command } => pool::run(&cli.global, command),
         Command::Check => check::run(&cli.global),
         Command::Explain(args) => explain::run(&cli.global, args),
         Command::Doctor => doctor::run(&cli.global),

@@ -11,6 +11,7 @@ use crate::{
     },
     slab::{
         Change,
+        Full,
         Geometry,
         Listed,
         Objects,
@@ -78,13 +79,14 @@ impl Arena for Slabs {
 struct Model {
     geometry: Geometry,
     partial: Partial<Slabs>,
+    full: Full,
     /// Slabs that are in the cache.
     slabs: BTreeSet<usize>,
     live: Vec<(usize, u32)>,
 }
 
 impl Model {
-    fn new(geometry: Geometry, slabs: usize) -> Self {
+    fn new(geometry: Geometry, slabs: usize, full: Full) -> Self {
         let slab = |_| {
             let mut slab = Slab {
                 link: Link::new(),
@@ -99,9 +101,10 @@ impl Model {
         let arena = Slabs((0..slabs).map(slab).collect());
         Self {
             geometry,
-            partial: Partial::new(arena, geometry.objects),
+            partial: Partial::new(arena, geometry.objects, full),
             slabs: BTreeSet::new(),
             live: Vec::new(),
+            full,
         }
     }
 
@@ -185,7 +188,14 @@ impl Model {
             .slabs
             .iter()
             .filter(|&&id| self.used(id) < self.geometry.objects);
-        assert_eq!(listed, open.count());
+        match self.full {
+            Full::Unlisted => assert_eq!(listed, open.count()),
+            Full::Listed => {
+                let mut found = BTreeSet::new();
+                self.partial.for_each(|id| assert!(found.insert(id)));
+                assert_eq!((listed, &found), (self.slabs.len(), &self.slabs));
+            }
+        }
         let empty = self.slabs.iter().filter(|&&id| self.used(id) == 0);
         assert_eq!(self.partial.nr_empty(), empty.count());
         assert_eq!(self.partial.nr_slabs(), self.slabs.len());
@@ -219,10 +229,11 @@ proptest! {
     #[test]
     fn a_cache_is_what_its_objects_are(
         size in prop_oneof![8..64usize, 64..8193usize],
+        full in prop_oneof![Just(Full::Unlisted), Just(Full::Listed)],
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let geometry = Geometry::new(size, 0, 4096).unwrap();
-        let mut model = Model::new(geometry, SLABS);
+        let mut model = Model::new(geometry, SLABS, full);
         for step in steps {
             match step {
                 Step::Add(index) => {

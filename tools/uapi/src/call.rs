@@ -61,6 +61,10 @@ arguments! {
     quarry_cache_stats: QUARRY_CMD_CACHE_STATS,
     quarry_shrink: QUARRY_CMD_SHRINK,
     quarry_validate: QUARRY_CMD_VALIDATE,
+    quarry_pool_create: QUARRY_CMD_POOL_CREATE,
+    quarry_pool_destroy: QUARRY_CMD_POOL_DESTROY,
+    quarry_pool_limit: QUARRY_CMD_POOL_LIMIT,
+    quarry_pool_stats: QUARRY_CMD_POOL_STATS,
 }
 
 /// Returns the ioctl number of a command, as `_IO(QUARRY_IOC_TYPE, command)` makes it.
@@ -89,6 +93,10 @@ pub fn command_name(command: u32) -> &'static str {
         sys::QUARRY_CMD_CACHE_STATS => "CACHE_STATS",
         sys::QUARRY_CMD_SHRINK => "SHRINK",
         sys::QUARRY_CMD_VALIDATE => "VALIDATE",
+        sys::QUARRY_CMD_POOL_CREATE => "POOL_CREATE",
+        sys::QUARRY_CMD_POOL_DESTROY => "POOL_DESTROY",
+        sys::QUARRY_CMD_POOL_LIMIT => "POOL_LIMIT",
+        sys::QUARRY_CMD_POOL_STATS => "POOL_STATS",
         _ => "unknown command",
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     kind::{Arm, CacheId, Context, Handle, Kind},
     mapping::Mapping,
     op::{BatchDone, Op},
-    reply::{Allocation, CacheStats, Explanation, Validation},
+    reply::{Allocation, CacheStats, Explanation, PoolStats, Validation},
     sys, Query, Stats,
 };
 use rustix::{
@@ -40,6 +40,19 @@ pub enum OpenError {
     /// Anything else.
     #[error("{path}: {source}", path = .0.display(), source = .1)]
     Other(PathBuf, std::io::Error),
+}
+
+/// What a named pool is made of, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolTerms {
+    /// The most that it may have; 0 for no limit of its own.
+    pub limit: u64,
+    /// What of that is set aside for atomic callers.
+    pub reserve: u64,
+    /// Bit N allows NUMA node N; 0 allows all.
+    pub nodes: u64,
+    /// Whether callers wait for memory who may.
+    pub waits: bool,
 }
 
 /// An open file of the device. What it allocates lives until it is dropped.
@@ -300,6 +313,73 @@ impl Device {
             }
         }
         Ok(all)
+    }
+
+    /// Makes a named pool, and returns its number.
+    pub fn pool_create(&self, name: &str, terms: &PoolTerms) -> Result<u32> {
+        let mut raw = sys::quarry_pool_create {
+            flags: if terms.waits {
+                sys::QUARRY_POOL_WAIT
+            } else {
+                0
+            },
+            limit: terms.limit,
+            reserve: terms.reserve,
+            nodes: terms.nodes,
+            ..Argument::new()
+        };
+        if name.len() >= raw.name.len() {
+            return Err(Error {
+                command: "POOL_CREATE",
+                cause: Cause::Invalid,
+            });
+        }
+        for (to, from) in raw.name.iter_mut().zip(name.bytes()) {
+            // CAST: A C char of either sign is a byte.
+            *to = from as c_char;
+        }
+        self.plain(&mut raw)?;
+        Ok(raw.pool)
+    }
+
+    /// Ends a named pool of which nothing is in use.
+    pub fn pool_destroy(&self, pool: u32) -> Result<()> {
+        let mut raw = sys::quarry_pool_destroy {
+            pool,
+            ..Argument::new()
+        };
+        self.plain(&mut raw)
+    }
+
+    /// Changes the limit of a named pool, or of all memory if it is 0, in bytes; 0 for none.
+    pub fn pool_limit(&self, pool: u32, limit: u64) -> Result<()> {
+        let mut raw = sys::quarry_pool_limit {
+            pool,
+            limit,
+            ..Argument::new()
+        };
+        self.plain(&mut raw)
+    }
+
+    /// Returns the counters of all named pools.
+    pub fn pools(&self) -> Result<Vec<PoolStats>> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            let mut raw = sys::quarry_pool_stats {
+                pool: from,
+                ..Argument::new()
+            };
+            match self.plain(&mut raw) {
+                Ok(()) => all.push(PoolStats::from(&raw)),
+                Err(error) if error.cause == Cause::NotFound => return Ok(all),
+                Err(error) => return Err(error),
+            }
+            match raw.pool.checked_add(1) {
+                Some(next) => from = next,
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Gives free memory back to the kernel, and returns the pages given back.

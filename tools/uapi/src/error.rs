@@ -21,7 +21,7 @@ pub enum Cause {
     #[error("the module knows no such command")]
     NoSuchCommand,
     /// `ENOENT`.
-    #[error("this open file has no such allocation or cache")]
+    #[error("this open file has no such allocation or cache, or there is no such pool")]
     NotFound,
     /// `ENOMEM`.
     #[error("no memory of the asked kind: the pool, or the kernel, is out")]
@@ -30,7 +30,9 @@ pub enum Cause {
     #[error("a quota of this open file is used up")]
     QuotaUsedUp,
     /// `EBUSY`.
-    #[error("the allocation is mapped, or the cache has live objects")]
+    #[error(
+        "the allocation is mapped, or the cache or pool has something live, see the kernel log"
+    )]
     Busy,
     /// `ERANGE`.
     #[error("offset and length do not lie within the allocation")]
@@ -39,7 +41,7 @@ pub enum Cause {
     #[error("the operation does not exist for this kind of allocation, or it is opaque")]
     NotSupported,
     /// `EEXIST`.
-    #[error("this open file already has a cache of that name")]
+    #[error("this open file has a cache of that name, or there is a pool of that name, already")]
     Exists,
     /// `EBADMSG`.
     #[error("the contents do not match the pattern")]
@@ -47,13 +49,19 @@ pub enum Cause {
     /// `EINTR`.
     #[error("a fatal signal arrived in a long operation")]
     Interrupted,
+    /// `EPERM`.
+    #[error("the pool belongs to the kernel")]
+    NotYours,
+    /// `ENOSPC`.
+    #[error("there are as many pools as there can be")]
+    TooMany,
     /// An errno that the header does not document.
     #[error("undocumented errno {0}")]
     Undocumented(i32),
 }
 
 /// Each documented cause with its errno and the name of that.
-const TABLE: [(Cause, Errno, &str); 13] = [
+const TABLE: [(Cause, Errno, &str); 15] = [
     (Cause::StructureTooLong, Errno::TOOBIG, "E2BIG"),
     (Cause::Invalid, Errno::INVAL, "EINVAL"),
     (Cause::BadAddress, Errno::FAULT, "EFAULT"),
@@ -67,6 +75,8 @@ const TABLE: [(Cause, Errno, &str); 13] = [
     (Cause::Exists, Errno::EXIST, "EEXIST"),
     (Cause::BadContents, Errno::BADMSG, "EBADMSG"),
     (Cause::Interrupted, Errno::INTR, "EINTR"),
+    (Cause::NotYours, Errno::PERM, "EPERM"),
+    (Cause::TooMany, Errno::NOSPC, "ENOSPC"),
 ];
 
 impl Cause {
@@ -146,7 +156,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "FREE: the allocation is mapped, or the cache has live objects (EBUSY)"
+            "FREE: the allocation is mapped, or the cache or pool has something live, see the kernel log (EBUSY)"
         );
     }
 }

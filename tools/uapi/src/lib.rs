@@ -25,12 +25,12 @@ pub mod sys;
 
 pub use crate::{
     call::{command_name, opcode},
-    device::{Device, OpenError, DEFAULT_PATH},
+    device::{Device, OpenError, PoolTerms, DEFAULT_PATH},
     error::{Cause, Error, Result},
     kind::{Arm, CacheId, Context, Handle, Kind, Layer, ParseKindError},
     mapping::Mapping,
     op::{BatchDone, Op, Target},
-    reply::{Allocation, CacheStats, Explanation, Frame, Validation},
+    reply::{Allocation, CacheStats, Explanation, Frame, PoolStats, Validation},
 };
 
 /// Features and limits of the module, and what this open file uses of them.

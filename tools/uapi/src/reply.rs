@@ -157,6 +157,51 @@ impl From<&sys::quarry_cache_stats> for CacheStats {
     }
 }
 
+/// Counters of one named pool, in bytes where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolStats {
+    /// Its number in the module.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether it belongs to code in the kernel.
+    pub kernels: bool,
+    /// The most that it may have; `None` for no limit of its own.
+    pub limit: Option<u64>,
+    /// What of that only atomic callers get.
+    pub reserve: u64,
+    /// What is charged to it.
+    pub used: u64,
+    /// The most that was.
+    pub peak: u64,
+    /// What of the reserve is set aside now.
+    pub stashed: u64,
+    /// Requests that came to nothing.
+    pub failures: u64,
+    /// Callers who have waited.
+    pub waits: u64,
+    /// The longest wait, in nanoseconds.
+    pub longest_wait: u64,
+}
+
+impl From<&sys::quarry_pool_stats> for PoolStats {
+    fn from(raw: &sys::quarry_pool_stats) -> Self {
+        Self {
+            id: raw.pool,
+            name: text(&raw.name),
+            kernels: raw.traits & sys::QUARRY_POOL_KERNELS != 0,
+            limit: Some(raw.limit).filter(|&limit| limit != 0),
+            reserve: raw.reserve,
+            used: raw.used,
+            peak: raw.peak,
+            stashed: raw.stashed,
+            failures: raw.failures,
+            waits: raw.waits,
+            longest_wait: raw.longest_wait,
+        }
+    }
+}
+
 /// What VALIDATE found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Validation {

@@ -66,7 +66,7 @@ fn facts() -> (Facts, String) {
             max_kmalloc, quota_bytes, quota_handles, quota_batch, quota_caches, used_handles,
             used_bytes,
         }
-        quarry_alloc { size, flags, kind, node, bytes, cache, reserved, handle, usable }
+        quarry_alloc { size, flags, kind, node, bytes, cache, pool, handle, usable }
         quarry_realloc { size, flags, handle, bytes, usable }
         quarry_free { size, flags, handle }
         quarry_io { size, flags, handle, offset, length, buffer }
@@ -78,9 +78,9 @@ fn facts() -> (Facts, String) {
             nr_frames,
         }
         quarry_map { size, flags, handle, offset, length }
-        quarry_cache_create { size, flags, object_size, align, name, cache, reserved }
+        quarry_cache_create { size, flags, object_size, align, name, cache, pool }
         quarry_cache_destroy { size, flags, cache, reserved }
-        quarry_op { op, flags, kind, node, bytes, handle, arg, result, reserved }
+        quarry_op { op, flags, kind, node, bytes, handle, arg, result, pool }
         quarry_batch { size, flags, ops, nr, op_size, done, failed }
         quarry_stats {
             size, flags, pool_pages, pool_pages_peak, free_pages, cached_pages, block_pages,
@@ -97,6 +97,13 @@ fn facts() -> (Facts, String) {
         }
         quarry_shrink { size, flags, pages }
         quarry_validate { size, flags, checks, violations, message }
+        quarry_pool_create { size, flags, limit, reserve, nodes, name, pool, reserved }
+        quarry_pool_destroy { size, flags, pool, reserved }
+        quarry_pool_limit { size, flags, pool, reserved, limit }
+        quarry_pool_stats {
+            size, flags, pool, traits, name, limit, reserve, used, peak, stashed, failures, waits,
+            longest_wait,
+        }
     }
     commands! { facts, c;
         QUARRY_IOC_QUERY: QUARRY_CMD_QUERY,
@@ -116,6 +123,10 @@ fn facts() -> (Facts, String) {
         QUARRY_IOC_CACHE_STATS: QUARRY_CMD_CACHE_STATS,
         QUARRY_IOC_SHRINK: QUARRY_CMD_SHRINK,
         QUARRY_IOC_VALIDATE: QUARRY_CMD_VALIDATE,
+        QUARRY_IOC_POOL_CREATE: QUARRY_CMD_POOL_CREATE,
+        QUARRY_IOC_POOL_DESTROY: QUARRY_CMD_POOL_DESTROY,
+        QUARRY_IOC_POOL_LIMIT: QUARRY_CMD_POOL_LIMIT,
+        QUARRY_IOC_POOL_STATS: QUARRY_CMD_POOL_STATS,
     }
     (facts, c)
 }

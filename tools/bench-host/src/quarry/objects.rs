@@ -7,7 +7,7 @@
 
 use crate::{
     bins::{Arena, Link, Linked},
-    slab::{index, Geometry, Listed, Objects, Partial},
+    slab::{index, Full, Geometry, Listed, Objects, Partial},
 };
 use quarry_bench_host::{runner, Arm, Runner, Shape, PAGE};
 
@@ -183,7 +183,7 @@ pub(super) fn make<const BATCH: usize>(
     let bytes = geometry.order.pages() * PAGE;
     let slabs = shape.region() / bytes;
     let arena = Slabs((0..slabs).map(|_| Slab::new(&geometry)).collect());
-    let mut partial = Partial::new(arena, geometry.objects);
+    let mut partial = Partial::new(arena, geometry.objects, Full::Unlisted);
     for id in 0..slabs {
         partial.add(id);
     }

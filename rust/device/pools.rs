@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands about named pools, which belong to no open file.
+
+use super::abi::Arg;
+use crate::{
+    account::{
+        Account,
+        Nodes, //
+    },
+    bindings,
+    cache,
+    grow,
+    pools::{
+        self,
+        Held,
+        Rest,
+        Terms, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    uaccess::UserPtr, //
+};
+
+/// A pool that an allocation is charged to.
+pub(super) enum Charged {
+    /// The one for all of user space.
+    User,
+    /// One that has been named.
+    Named(Held),
+}
+
+impl Charged {
+    /// Looks a pool up.
+    pub(super) fn new(id: u32) -> Result<Self> {
+        match id {
+            0 => Ok(Self::User),
+            id => pools::hold(id).map(Self::Named),
+        }
+    }
+
+    /// Returns its account.
+    pub(super) fn account(&self) -> &'static Account {
+        match self {
+            Self::User => pools::user(),
+            Self::Named(pool) => pool.account(),
+        }
+    }
+}
+
+/// Makes a pool.
+#[inline(never)]
+pub(super) fn create(user: UserPtr) -> Result {
+    let mut arg = Arg::<bindings::quarry_pool_create>::read(user, bindings::QUARRY_POOL_WAIT)?;
+    let value = &mut arg.value;
+    if value.reserved != 0 {
+        return Err(EINVAL);
+    }
+    let nodes = match value.nodes {
+        0 => Nodes::all(),
+        bits => {
+            let mut mask = bindings::nodemask_t::default();
+            // CAST: A word has 64 bits wherever the module has been tried; a shorter one drops nodes that
+            // cannot exist there.
+            *mask.bits.first_mut().ok_or(EINVAL)? = bits as usize;
+            Nodes::of_mask(&mask)?
+        }
+    };
+    let terms = Terms {
+        limit: pools::limit_of(value.limit)?,
+        reserve: pools::pages_of(value.reserve)?,
+        nodes,
+        waits: value.flags & bindings::QUARRY_POOL_WAIT != 0,
+    };
+    let name = cache::Name::from_user(&value.name)?;
+    let (_, id) = pools::create(name, terms, false)?;
+    value.pool = id;
+    arg.write_back().inspect_err(|_| {
+        // Nobody knows it, unless another open file has guessed its id.
+        let _ = destroy_by_id(id);
+    })
+}
+
+fn destroy_by_id(id: u32) -> Result {
+    // SAFETY: Who uses a pool of the device's holds it, or has something charged to it, and then it is not
+    // destroyed.
+    unsafe { pools::destroy(|pool| pool.id() == id, Rest::Stays) }
+}
+
+/// Ends a pool.
+pub(super) fn destroy(arg: &mut bindings::quarry_pool_destroy) -> Result {
+    if arg.reserved != 0 {
+        return Err(EINVAL);
+    }
+    if pools::hold(arg.pool)?.is_kernels() {
+        return Err(EPERM);
+    }
+    destroy_by_id(arg.pool)
+}
+
+/// Changes a limit.
+pub(super) fn limit(arg: &mut bindings::quarry_pool_limit) -> Result {
+    if arg.reserved != 0 {
+        return Err(EINVAL);
+    }
+    let limit = pools::limit_of(arg.limit)?;
+    match arg.pool {
+        0 => grow::set_limit(limit),
+        id => pools::hold(id)?.account().set_limit(limit),
+    }
+    Ok(())
+}
+
+/// Counters of one pool.
+pub(super) fn stats(arg: &mut bindings::quarry_pool_stats) -> Result {
+    let pool = pools::hold_from(arg.pool).ok_or(ENOENT)?;
+    *arg = pin_init::zeroed();
+    pools::describe(&pool, arg);
+    Ok(())
+}

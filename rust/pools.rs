@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Named pools: an account, the classes of `kmalloc` that draw on it, and a name.
+//!
+//! # Lock order
+//!
+//! `POOLS` is a mutex: it is taken in process context, before the mutex of the caches.
+
+use crate::{
+    account::{
+        Account,
+        Nodes, //
+    },
+    bindings,
+    cache::{
+        self,
+        Name, //
+    },
+    kmalloc, //
+};
+use core::{
+    ops::ControlFlow,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicPtr,
+        AtomicUsize,
+        Ordering::Relaxed, //
+    }, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        global_lock,
+        rcu::synchronize_rcu, //
+    }, //
+};
+
+mod purge;
+
+/// Longest name: with a colon and the name of a class behind it, it is still a cache's.
+const LONGEST_NAME: usize = 15;
+
+/// A named pool.
+pub(crate) struct Pool {
+    account: NonNull<Account>,
+    name: Name,
+    id: u32,
+    /// Those who keep it from being destroyed.
+    holds: AtomicUsize,
+    /// Whether it belongs to code in the kernel, which alone may destroy it.
+    is_kernels: bool,
+}
+
+// SAFETY: Accounts are made to be shared.
+unsafe impl Send for Pool {}
+// SAFETY: As above.
+unsafe impl Sync for Pool {}
+
+/// What a pool is made of.
+pub(crate) struct Terms {
+    /// Most pages.
+    pub(crate) limit: usize,
+    /// Pages of those that are set aside for atomic callers.
+    pub(crate) reserve: usize,
+    /// Where they come from.
+    pub(crate) nodes: Nodes,
+    /// Whether callers wait for memory who may.
+    pub(crate) waits: bool,
+}
+
+/// All pools.
+struct Pools {
+    list: KVec<NonNull<Pool>>,
+    next_id: u32,
+}
+
+// SAFETY: Pools are made to be shared.
+unsafe impl Send for Pools {}
+
+global_lock! {
+    // SAFETY: Initialised in `init`, before anything else of this module is used.
+    unsafe(uninit) static POOLS: Mutex<Pools> = Pools {
+        list: KVec::new(),
+        next_id: 1,
+    };
+}
+
+impl Pool {
+    /// Returns the account.
+    pub(crate) fn account(&self) -> &'static Account {
+        // SAFETY: The account lives as long as the pool, and whoever has something of the pool keeps that.
+        unsafe { self.account.as_ref() }
+    }
+
+    /// Returns the name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Returns the number that user space knows it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Returns whether only code in the kernel may destroy it.
+    pub(crate) fn is_kernels(&self) -> bool {
+        self.is_kernels
+    }
+}
+
+/// A pool that cannot be destroyed, until dropped.
+pub(crate) struct Held(NonNull<Pool>);
+
+// SAFETY: Pools are made to be shared.
+unsafe impl Send for Held {}
+// SAFETY: As above.
+unsafe impl Sync for Held {}
+
+impl core::ops::Deref for Held {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        // SAFETY: Held, so that it is alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // ORDERING: Destroying takes the list's lock, under which holds are taken; a hold that ends late
+        // only makes it fail.
+        self.holds.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The account of all that user space has.
+static USERS: AtomicPtr<Account> = AtomicPtr::new(null_mut());
+
+/// Sets up the list, and the pool that user space gets at most `limit` pages from.
+///
+/// # Safety
+///
+/// Called once, before anything else of this module.
+pub(crate) unsafe fn init(limit: usize) -> Result {
+    // SAFETY: By the contract of this function.
+    unsafe { POOLS.init() };
+    let terms = Terms {
+        limit,
+        reserve: 0,
+        nodes: Nodes::all(),
+        waits: false,
+    };
+    let (pool, _) = create(Name::new(c"user"), terms, true)?;
+    // SAFETY: Made above; it ends in `exit`.
+    let account = unsafe { pool.as_ref() }.account;
+    // ORDERING: The device is registered later.
+    USERS.store(account.as_ptr(), Relaxed);
+    Ok(())
+}
+
+/// Returns the account of what user space has that has not named a pool.
+pub(crate) fn user() -> &'static Account {
+    // ORDERING: As in `init`.
+    // SAFETY: Set by `init`, which runs before there is a device, and ended after it.
+    unsafe { &*USERS.load(Relaxed) }
+}
+
+/// Checks a name: 1 to 15 of `[A-Za-z0-9_.-]`.
+fn check(name: &Name) -> Result {
+    let text = name.as_str().as_bytes();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    let possible = (1..=LONGEST_NAME).contains(&text.len()) && text.iter().all(allowed);
+    possible.then_some(()).ok_or(EINVAL)
+}
+
+/// Makes a pool. Fails with `EINVAL` for an impossible name or terms, `EEXIST` if the name is taken,
+/// `ENOSPC` if there are too many, `ENOMEM` if there is no memory for it or its reserve.
+///
+/// Context: Process context. May sleep.
+///
+/// Returns it, and the number that user space knows it by.
+pub(crate) fn create(name: Name, terms: Terms, is_kernels: bool) -> Result<(NonNull<Pool>, u32)> {
+    check(&name)?;
+    let mut pools = POOLS.lock();
+    pools.add(name, terms, is_kernels).inspect_err(|_| {
+        if pools.list.is_empty() {
+            // Statics are never dropped.
+            pools.list = KVec::new();
+        }
+    })
+}
+
+impl Pools {
+    fn add(&mut self, name: Name, terms: Terms, is_kernels: bool) -> Result<(NonNull<Pool>, u32)> {
+        let pools = self;
+        if pools.iter().any(|pool| pool.name.bytes() == name.bytes()) {
+            return Err(EEXIST);
+        }
+        let taken = |number: usize| pools.iter().any(|pool| pool.account().number() == number);
+        let number = (0..kmalloc::NR_ACCOUNTS)
+            .find(|&number| !taken(number))
+            .ok_or(ENOSPC)?;
+        let id = pools.next_id;
+        pools.list.reserve(1, GFP_KERNEL)?;
+        let account = Account::new(number, terms.limit, terms.reserve, terms.nodes, terms.waits)?;
+        let pool = KBox::new(
+            Pool {
+                account: NonNull::dangling(),
+                name,
+                id,
+                holds: AtomicUsize::new(0),
+                is_kernels,
+            },
+            GFP_KERNEL,
+        )?;
+        let account = NonNull::new(KBox::into_raw(account)).ok_or(ENOMEM)?;
+        // SAFETY: Made above; dropped by `end` only, when nobody uses it.
+        let opened = kmalloc::open(unsafe { account.as_ref() }, name.as_str());
+        if let Err(err) = opened {
+            // SAFETY: Made above, and used by nobody.
+            drop(unsafe { KBox::from_raw(account.as_ptr()) });
+            return Err(err);
+        }
+        let pool = KBox::into_raw(pool);
+        // SAFETY: Made above and not shared yet.
+        unsafe { (*pool).account = account };
+        let pool = NonNull::new(pool).ok_or(ENOMEM)?;
+        pools.list.push(pool, GFP_KERNEL)?;
+        pools.next_id = id.wrapping_add(1);
+        Ok((pool, id))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Pool> {
+        // SAFETY: A pool is freed only after it was taken out of the list.
+        self.list.iter().map(|pool| unsafe { pool.as_ref() })
+    }
+}
+
+/// What becomes of what a pool that is to be destroyed still has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Then it is not destroyed.
+    Stays,
+    /// It is freed.
+    Goes,
+}
+
+/// Destroys the pool that is `wanted`. Fails with `ENOENT` if there is none, and with `EBUSY` if something
+/// of it is in use, which the log then names.
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// Nobody uses the pool during the call, or after a success, who does not hold it or have something
+/// charged to it. With [`Rest::Goes`] nobody uses what came from it either.
+pub(crate) unsafe fn destroy(wanted: impl Fn(&Pool) -> bool, rest: Rest) -> Result {
+    let mut pools = POOLS.lock();
+    let this = pools.iter().find(|pool| wanted(pool)).ok_or(ENOENT)?;
+    let (pool, account) = (NonNull::from(this), this.account());
+    // ORDERING: Holds are taken under the lock.
+    if this.holds.load(Relaxed) != 0 {
+        return Err(EBUSY);
+    }
+    if rest == Rest::Goes {
+        // SAFETY: By the contract of this function.
+        unsafe { purge::purge(account) };
+    }
+    cache::shrink_account(account);
+    if account.state().usage.used != 0 || purge::nr_caches(account) != 0 {
+        report(this);
+        return Err(EBUSY);
+    }
+    pools.list.retain(|other| *other != pool);
+    if pools.list.is_empty() {
+        // Statics are never dropped, so that the last pool takes the list's memory along.
+        pools.list = KVec::new();
+    }
+    drop(pools);
+    // SAFETY: Taken out of the list above, and by contract nobody uses it.
+    unsafe { end(pool) };
+    Ok(())
+}
+
+/// # Safety
+///
+/// The pool came from [`create`], is in the list no more, and nobody uses it.
+unsafe fn end(pool: NonNull<Pool>) {
+    // SAFETY: By the contract of this function.
+    let pool = unsafe { KBox::from_raw(pool.as_ptr()) };
+    let account = pool.account;
+    // SAFETY: As above.
+    unsafe { kmalloc::close(pool.account()) };
+    // Whoever took the last charge back has preemption off until it is done with the account.
+    synchronize_rcu();
+    // SAFETY: Made by `create`; nothing is charged to it, and nobody uses it.
+    drop(unsafe { KBox::from_raw(account.as_ptr()) });
+}
+
+/// Says what keeps a pool from being destroyed.
+fn report(pool: &Pool) {
+    let name = pool.name().as_str();
+    let used = pool.account().state().usage.used;
+    pr_warn!("pool {name} is not destroyed: {used} pages are in use\n");
+    cache::for_each(|cache| {
+        let ours = cache
+            .account()
+            .is_some_and(|of| core::ptr::eq(of, pool.account()));
+        let live = cache.census().live();
+        if ours && live != 0 {
+            let name = cache.name().as_str();
+            pr_warn!("  {live} objects of {name}\n");
+        }
+        ControlFlow::Continue(())
+    });
+    let (blocks, areas) = purge::count(pool.account());
+    if blocks != 0 {
+        pr_warn!("  {blocks} blocks of pages\n");
+    }
+    if areas != 0 {
+        pr_warn!("  {areas} areas\n");
+    }
+    let caches = purge::nr_caches(pool.account());
+    if caches != 0 {
+        pr_warn!("  {caches} caches\n");
+    }
+}
+
+/// Destroys all pools when nobody uses the module any more, but for those of which something is in use.
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// Nobody uses them or what came from them.
+pub(crate) unsafe fn exit() {
+    let list = core::mem::replace(&mut POOLS.lock().list, KVec::new());
+    for pool in list {
+        // SAFETY: Taken out of the list, so that it is alive.
+        let this = unsafe { pool.as_ref() };
+        cache::shrink_account(this.account());
+        if this.account().state().usage.used == 0 {
+            // SAFETY: By the contract of this function.
+            unsafe { end(pool) };
+        } else {
+            report(this);
+        }
+    }
+}
+
+/// Returns the pool with a number, and keeps it from being destroyed.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn hold(id: u32) -> Result<Held> {
+    hold_first(|pool| pool.id == id).ok_or(ENOENT)
+}
+
+/// Returns the pool with the smallest number that is at least `id`, and keeps it from being destroyed.
+pub(crate) fn hold_from(id: u32) -> Option<Held> {
+    hold_first(|pool| pool.id >= id)
+}
+
+fn hold_first(wanted: impl Fn(&Pool) -> bool) -> Option<Held> {
+    let pools = POOLS.lock();
+    // The list is in the order of the numbers.
+    let pool = pools.iter().find(|pool| wanted(pool))?;
+    // ORDERING: Under the lock that `destroy` takes.
+    pool.holds.fetch_add(1, Relaxed);
+    Some(Held(NonNull::from(pool)))
+}
+
+/// Calls `f` with each pool.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn for_each(f: impl FnMut(&Pool)) {
+    POOLS.lock().iter().for_each(f);
+}
+
+/// Sees to what is set aside. Called once a second.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn tick() {
+    for_each(|pool| pool.account().tend());
+}
+
+/// Returns the pages that a number of bytes takes; 0 bytes are as many as there are.
+pub(crate) fn limit_of(bytes: u64) -> Result<usize> {
+    match bytes {
+        0 => Ok(usize::MAX),
+        bytes => pages_of(bytes),
+    }
+}
+
+/// Returns the pages that a number of bytes takes.
+pub(crate) fn pages_of(bytes: u64) -> Result<usize> {
+    usize::try_from(bytes.div_ceil(PAGE_SIZE as u64)).map_err(|_| EINVAL)
+}
+
+/// Fills in what a pool shows.
+pub(crate) fn describe(pool: &Pool, out: &mut bindings::quarry_pool_stats) {
+    let state = pool.account().state();
+    let bytes = |pages: usize| match pages {
+        usize::MAX => 0,
+        pages => (pages as u64).saturating_mul(PAGE_SIZE as u64),
+    };
+    out.pool = pool.id();
+    out.traits = if pool.is_kernels() {
+        bindings::QUARRY_POOL_KERNELS
+    } else {
+        0
+    };
+    out.limit = bytes(state.usage.limit);
+    out.reserve = bytes(state.usage.reserve);
+    out.used = bytes(state.usage.used);
+    out.peak = bytes(state.usage.peak);
+    out.stashed = bytes(state.stashed);
+    out.failures = state.usage.refused;
+    out.waits = state.waits;
+    out.longest_wait = state.longest_wait;
+    for (to, from) in out.name.iter_mut().zip(pool.name().bytes()) {
+        // CAST: The same byte, as C has it.
+        *to = *from as kernel::ffi::c_char;
+    }
+}
