@@ -156,6 +156,18 @@ host-test: ## the tests that need no kernel
 script-test: ## the tests of the scripts: that what must fail does
 	@$(toolbox) scripts/selftest
 
+.PHONY: samples
+samples: modules modules-debug ## what is in samples/: modules in C and in Rust, and build/bin/first, a program on the raw ioctls
+	@scripts/external stock samples/rust sample-rust
+	@scripts/external debug samples/rust sample-rust
+	@mkdir -p build/bin
+	@$(toolbox) cc -static -Wall -Wextra -Werror -O2 -I include/uapi -o build/bin/first samples/ioctl/first.c
+
+.PHONY: consumers
+consumers: modules modules-debug ## tests of the kernel's own, built to allocate from quarry
+	@scripts/consumers stock
+	@scripts/consumers debug
+
 .PHONY: guest-test
-guest-test: ## the tests in guests, of tests/guest/matrix; ONLY=NAME for those whose name matches
+guest-test: consumers samples ## the tests in guests, of tests/guest/matrix; ONLY=NAME for those whose name matches
 	@scripts/guest-tests $(ONLY)
