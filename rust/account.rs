@@ -34,7 +34,6 @@ use crate::{
     },
     page_alloc::{
         self,
-        must_clear,
         must_clear_on_free,
         Kind,
         NO_NODE, //
@@ -52,6 +51,7 @@ use crate::{
     preempt,
     report::BadFree,
     state,
+    track,
     window::{
         self,
         held,
@@ -325,9 +325,9 @@ impl Account {
             return None;
         }
         owners::set(first, 1, self.as_owner());
-        if must_clear(gfp) {
-            // SAFETY: The block is ours and has this many bytes.
-            unsafe { page_alloc::clear(block, PAGE_SIZE << order.get()) };
+        if page_alloc::has_extras(gfp) {
+            // SAFETY: The block is ours.
+            unsafe { page_alloc::extras(block, order, gfp) };
         }
         Some(block)
     }
@@ -460,6 +460,7 @@ impl Drop for Account {
 /// The caller gives up the block, if it is one.
 pub(crate) unsafe fn free(kind: Kind, block: NonNull<u8>, order: Order) -> Result<(), BadFree> {
     claim(kind, block, order)?;
+    track::freed(block.addr().get());
     let first = Pfn::of_address(block.addr().get());
     let account = owners::of(first).and_then(Account::from_owner);
     owners::set(first, 1, nobody());

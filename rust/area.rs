@@ -24,6 +24,7 @@ use crate::{
     account::Account,
     area_table::Table,
     bindings,
+    track,
     vmalloc::{
         Links,
         Pages,
@@ -244,6 +245,12 @@ impl Spare {
         });
         // ORDERING: As in `Area::account`.
         self.area().account.store(account, Relaxed);
+    }
+
+    /// Notes where it is allocated, if that is wanted.
+    #[inline]
+    pub(crate) fn track(&self) {
+        track::allocated(self.area().start(), self.area().bytes());
     }
 
     /// Takes the charge of the pages back, if there is one.

@@ -36,6 +36,8 @@ use crate::{
     },
     page_alloc::{
         self,
+        has_extras,
+        has_extras_on_free,
         must_clear,
         must_clear_on_free,
         Kind, //
@@ -48,6 +50,7 @@ use crate::{
         Partial, //
     },
     state,
+    track,
     window::{
         self,
         Pfn, //
@@ -186,9 +189,8 @@ pub(crate) unsafe fn free(slab: SlabRef, index: u32, address: NonNull<u8>) -> Re
 #[inline(never)]
 fn free_slow(slab: SlabRef, entry: Entry) {
     let cache = slab.cache();
-    if must_clear_on_free() && cache.constructor.is_none() {
-        // SAFETY: The object was its owner's until now and is ours.
-        unsafe { page_alloc::clear(entry.address, cache.geometry.stride as usize) };
+    if has_extras_on_free() {
+        cache.extras_on_free(entry.address);
     }
     // CAST: Lossless.
     let node = slab.node() as usize;
@@ -223,7 +225,7 @@ impl Cache {
                 About::Slab,
                 geometry.rounds,
                 (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
-                must_clear_on_free(),
+                has_extras_on_free(),
             )?,
             slow_flags: Self::slow_flags(constructor),
             geometry,
@@ -240,9 +242,21 @@ impl Cache {
     /// clear memory; all, if all memory is cleared; none, if a constructor says what is in it.
     fn slow_flags(constructor: Option<Constructor>) -> bindings::gfp_t {
         match constructor {
+            _ if track::is_on() => bindings::gfp_t::MAX,
             Some(_) => 0,
             None if must_clear(Gfp::NOWAIT) => bindings::gfp_t::MAX,
             None => Gfp::ZERO.as_raw(),
+        }
+    }
+
+    /// Does what is to be done for an object that was its owner's until now.
+    #[cold]
+    #[inline(never)]
+    fn extras_on_free(&self, object: NonNull<u8>) {
+        track::freed(object.addr().get());
+        if must_clear_on_free() && self.constructor.is_none() {
+            // SAFETY: The object is ours and has this many bytes.
+            unsafe { page_alloc::clear(object, self.geometry.stride as usize) };
         }
     }
 
@@ -307,19 +321,23 @@ impl Cache {
         };
         // ORDERING: The object is ours alone.
         entry.state.store(OBJECT_LIVE, Relaxed);
-        if must_clear(gfp) {
-            self.clear(entry.address);
+        if has_extras(gfp) {
+            self.extras(entry.address, gfp);
         }
         Some(entry.address)
     }
 
+    /// Does what is to be done for an object that is about to be handed out.
     #[cold]
     #[inline(never)]
-    pub(crate) fn clear(&self, object: NonNull<u8>) {
-        if self.constructor.is_none() {
+    fn extras(&self, object: NonNull<u8>, gfp: Gfp) {
+        // CAST: Lossless.
+        let bytes = self.geometry.stride as usize;
+        if must_clear(gfp) && self.constructor.is_none() {
             // SAFETY: The object is ours and has this many bytes.
-            unsafe { page_alloc::clear(object, self.geometry.stride as usize) };
+            unsafe { page_alloc::clear(object, bytes) };
         }
+        track::allocated(object.addr().get(), bytes);
     }
 
     #[cold]

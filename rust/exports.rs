@@ -38,6 +38,7 @@ use crate::{
         self,
         BadFree, //
     },
+    track,
     upkeep,
     validate,
     vmap_alloc,
@@ -365,6 +366,10 @@ pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_ca
                 name,
                 live
             );
+            track::report(|address| {
+                let slab = cache::slab_of(address);
+                slab.is_some_and(|slab| core::ptr::eq(slab.cache(), cache.as_ptr()))
+            });
             EBUSY.to_errno()
         }
     }

@@ -36,7 +36,11 @@ use crate::{
     metadata::About,
     numa,
     percpu::PerCpu,
-    preempt, //
+    preempt,
+    trace::{
+        self,
+        Magazines, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -244,6 +248,7 @@ impl Front {
         if entry.is_some() {
             cpu.count(Event::PastAlloc, 1);
             cpu.count(Event::Slow, 1);
+            trace::magazines(Magazines::Slow, node.index, 1);
         }
         entry
     }
@@ -276,7 +281,11 @@ impl Front {
         if !self.equip(node, section, Which::Loaded) {
             return Self::one(node, section.cpu, backing, gfp);
         }
-        section.fill(|room, to| backing.refill(node.index, gfp, room, |run| to.put(run)));
+        section.fill(|room, to| {
+            let filled = backing.refill(node.index, gfp, room, |run| to.put(run));
+            trace::magazines(Magazines::Refill, node.index, filled);
+            filled
+        });
         let entry = section.pop();
         if entry.is_some() {
             section.cpu.count(Event::Refill, 1);
@@ -317,6 +326,7 @@ impl Front {
             let cpu = node.cpus.this(&pinned);
             cpu.count(Event::PastFree, 1);
             cpu.count(Event::Slow, 1);
+            trace::magazines(Magazines::Slow, node.index, 1);
             backing.drain(node.index, Entries::one(&entry));
         }
     }
@@ -344,6 +354,7 @@ impl Front {
                 // SAFETY: The depot did not take it, so that it is still ours.
                 unsafe { full.as_ref() }.empty(|entries| backing.drain(node.index, entries));
                 section.cpu.count(Event::Drain, 1);
+                trace::magazines(Magazines::Drain, node.index, self.rounds);
                 section.replace(Which::Spare, full);
             } else if !self.equip(node, section, Which::Spare) {
                 return false;
@@ -394,6 +405,8 @@ impl Front {
 
     fn flush(node: &Node, cpu: &Cpu, backing: &impl Backing) {
         cpu.empty(|entries| {
+            // CAST: At most a magazine.
+            trace::magazines(Magazines::Drain, node.index, entries.len() as u32);
             backing.drain(node.index, entries);
             cpu.count(Event::Drain, 1);
         });

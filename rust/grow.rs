@@ -27,6 +27,7 @@ use crate::{
         Urgency,
         FRAMES, //
     },
+    trace,
     window::{
         self,
         Pfn,
@@ -209,6 +210,7 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     }
     let is_new = guard.add(chunk, pfn.frame(), order);
     drop(guard);
+    trace::grow(node, order.pages());
     // ORDERING: Statistics.
     GROWN.fetch_add(is_new.into(), Relaxed);
     if order != Order::MAX {
@@ -274,6 +276,8 @@ fn return_to_kernel(zone: Guard<'_, KernelZone>, removed: &Removed<ChunkId>) -> 
         pages += 1;
     }
     unbook(pages);
+    // CAST: Lossless.
+    trace::shrink(window.node() as usize, pages);
     // ORDERING: Statistics.
     RETURNED.fetch_add(removed.is_gone.into(), Relaxed);
     pages

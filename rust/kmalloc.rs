@@ -445,7 +445,7 @@ pub(crate) unsafe fn init() -> Result {
         cache.publish(Slot::class(class));
     }
     let classes = Classes {
-        fast: if page_alloc::must_clear(Gfp::NOWAIT) {
+        fast: if page_alloc::has_extras(Gfp::NOWAIT) {
             0
         } else {
             class::LARGEST

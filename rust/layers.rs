@@ -13,6 +13,7 @@ use crate::{
     page_alloc,
     pool::Watermark,
     pools,
+    track,
     upkeep,
     vmap_alloc,
     window, //
@@ -29,6 +30,7 @@ const MIB: u64 = 1 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Nothing,
+    Track,
     Numa,
     Window,
     Owners,
@@ -50,6 +52,7 @@ impl Layers {
         reserve_kib: i64,
         init_on_alloc: i8,
         user_percent: u32,
+        track: u8,
     ) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
         let mut this = Self(Step::Nothing);
@@ -73,10 +76,13 @@ impl Layers {
             // Negative numbers are no sizes.
             kib => Watermark::Fixed(pages(u64::try_from(kib)?.checked_mul(KIB))?),
         };
-        if user_percent > 100 {
+        if user_percent > 100 || track > 1 {
             return Err(EINVAL);
         }
         // SAFETY: Called once, first.
+        unsafe { track::init(track == 1)? };
+        this.0 = Step::Track;
+        // SAFETY: Called once, after that.
         unsafe { numa::init()? };
         this.0 = Step::Numa;
         // SAFETY: Called once, after the layer below.
@@ -129,6 +135,9 @@ impl Drop for Layers {
             // SAFETY: Set up, and nobody uses it any more.
             unsafe { pools::exit() };
         }
+        if track::any_live() {
+            track::report(|_| true);
+        }
         if self.0 >= Step::Areas {
             // SAFETY: Set up, and nobody uses it any more.
             leaked += unsafe { vmap_alloc::teardown() };
@@ -140,6 +149,8 @@ impl Drop for Layers {
         }
         if self.0 >= Step::Pages {
             let left = upkeep::return_pages();
+            // SAFETY: Nobody allocates any more.
+            unsafe { track::exit() };
             if left != 0 || leaked != 0 {
                 // What is live may be in use: the pages and what describes them stay.
                 pr_err!("unloaded: {} pages could not be returned\n", left);
@@ -157,7 +168,11 @@ impl Drop for Layers {
             // SAFETY: As above.
             unsafe { window::exit() };
         }
+        if self.0 >= Step::Numa {
+            // SAFETY: As above.
+            unsafe { numa::exit() };
+        }
         // SAFETY: As above.
-        unsafe { numa::exit() };
+        unsafe { track::exit() };
     }
 }

@@ -9,7 +9,7 @@
 //! # Lock order
 //!
 //! No lock is taken while another of the classes `Depot`, `Slab` or `Zone` is held: each is held for
-//! one batch and let go. `Window` is taken alone, and so are `Area` and `Stash`.
+//! one batch and let go. `Window` is taken alone, and so are `Area`, `Stash` and `Track`.
 
 use crate::bindings;
 use core::{
@@ -32,6 +32,8 @@ pub(crate) enum Class {
     Slab,
     /// What an account has set aside.
     Stash,
+    /// Where allocations were made.
+    Track,
     /// What is attached to the windows of the chunk table.
     Window,
     /// The chunks of one node.
@@ -45,6 +47,7 @@ impl Class {
             Self::Depot => bindings::quarry_lock_class_QUARRY_LOCK_DEPOT,
             Self::Slab => bindings::quarry_lock_class_QUARRY_LOCK_SLAB,
             Self::Stash => bindings::quarry_lock_class_QUARRY_LOCK_STASH,
+            Self::Track => bindings::quarry_lock_class_QUARRY_LOCK_TRACK,
             Self::Window => bindings::quarry_lock_class_QUARRY_LOCK_WINDOW,
             Self::Zone => bindings::quarry_lock_class_QUARRY_LOCK_ZONE,
         }

@@ -24,10 +24,12 @@ pub(crate) enum About {
     Pool,
     /// Slabs, which page is part of which slab, and magazines of objects.
     Slab,
+    /// Where allocations were made.
+    Track,
 }
 
 /// Bytes in use, about each.
-static BYTES: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+static BYTES: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 impl About {
     /// Returns how many bytes of bookkeeping about this are in use.
@@ -37,17 +39,18 @@ impl About {
     }
 
     fn counter(self) -> &'static AtomicUsize {
-        let [pool, slab] = &BYTES;
+        let [pool, slab, track] = &BYTES;
         match self {
             Self::Pool => pool,
             Self::Slab => slab,
+            Self::Track => track,
         }
     }
 }
 
 /// Returns how many bytes of bookkeeping are in use.
 pub(crate) fn bytes() -> usize {
-    About::Pool.bytes() + About::Slab.bytes()
+    About::Pool.bytes() + About::Slab.bytes() + About::Track.bytes()
 }
 
 /// Allocates cleared memory. Alignment beyond that of the kernel's `kmalloc` is not offered.

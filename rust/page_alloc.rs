@@ -41,6 +41,7 @@ use crate::{
     },
     report::BadFree,
     state,
+    track,
     window::{
         self,
         cached,
@@ -87,6 +88,10 @@ static POOL: Global<Pool> = Global::new();
 /// The kernel's `init_on_alloc` and `init_on_free`, which do not change after boot.
 static CLEAR_ON_ALLOC: AtomicBool = AtomicBool::new(false);
 static CLEAR_ON_FREE: AtomicBool = AtomicBool::new(false);
+/// Whether every allocation, or every free, takes more than handing memory over: it is cleared, or its
+/// call site is noted.
+static EXTRAS_ON_ALLOC: AtomicBool = AtomicBool::new(false);
+static EXTRAS_ON_FREE: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
 /// The zone of one node.
@@ -152,6 +157,52 @@ impl Pool {
 pub(crate) fn must_clear(gfp: Gfp) -> bool {
     // ORDERING: Set before anybody can call.
     gfp.wants_zero() || CLEAR_ON_ALLOC.load(Relaxed)
+}
+
+/// Returns whether an allocation takes more than handing memory over: see [`must_clear`] and [`track`].
+#[inline(always)]
+pub(crate) fn has_extras(gfp: Gfp) -> bool {
+    // ORDERING: Set before anybody can call.
+    gfp.wants_zero() || EXTRAS_ON_ALLOC.load(Relaxed)
+}
+
+/// Returns whether a free takes more than taking memory back: see [`must_clear_on_free`] and [`track`].
+#[inline(always)]
+pub(crate) fn has_extras_on_free() -> bool {
+    // ORDERING: Set before anybody can call.
+    EXTRAS_ON_FREE.load(Relaxed)
+}
+
+/// Does what is to be done for a caller's block that is about to be handed out, if it
+/// [has extras](has_extras).
+///
+/// # Safety
+///
+/// The block is ours.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn extras(address: NonNull<u8>, order: Order, gfp: Gfp) {
+    let bytes = PAGE_SIZE << order.get();
+    if must_clear(gfp) {
+        // SAFETY: By the contract of this function, and it has this many bytes.
+        unsafe { clear(address, bytes) };
+    }
+    track::allocated(address.addr().get(), bytes);
+}
+
+/// Does the same when it is freed.
+///
+/// # Safety
+///
+/// The block was its owner's until now and is ours.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn extras_on_free(address: NonNull<u8>, order: Order) {
+    track::freed(address.addr().get());
+    if must_clear_on_free() {
+        // SAFETY: By the contract of this function, and it has this many bytes.
+        unsafe { clear(address, PAGE_SIZE << order.get()) };
+    }
 }
 
 /// Returns whether memory must be cleared when it is freed.
@@ -293,13 +344,13 @@ pub(crate) fn alloc_fast(kind: Kind, gfp: Gfp, order: u32) -> Option<NonNull<u8>
     Some(entry.address)
 }
 
-/// Allocates a block and returns its address.
+/// Allocates a block for a caller and returns its address.
 #[inline(always)]
 pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonNull<u8>> {
     let address = alloc_unclear(kind, gfp, order, nid)?;
-    if must_clear(gfp) {
-        // SAFETY: The block is ours and has this many bytes.
-        unsafe { clear(address, PAGE_SIZE << order.get()) };
+    if has_extras(gfp) {
+        // SAFETY: Just allocated.
+        unsafe { extras(address, order, gfp) };
     }
     Some(address)
 }
@@ -425,9 +476,9 @@ pub(crate) unsafe fn free_in(
 #[cold]
 #[inline(never)]
 fn free_slow(entry: Entry, order: Order, node: u32) {
-    if must_clear_on_free() {
-        // SAFETY: The block has this many bytes, and its owner has given it up.
-        unsafe { clear(entry.address, PAGE_SIZE << order.get()) };
+    if has_extras_on_free() {
+        // SAFETY: Its owner has given it up.
+        unsafe { extras_on_free(entry.address, order) };
     }
     // CAST: Lossless.
     let node = node as usize;
@@ -475,9 +526,12 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     CLEAR_ON_ALLOC.store(clear.unwrap_or(kernel_clears), Relaxed);
     // SAFETY: As above.
     CLEAR_ON_FREE.store(unsafe { bindings::quarry_helper_init_on_free() }, Relaxed);
+    // ORDERING: As above.
+    EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || track::is_on(), Relaxed);
+    EXTRAS_ON_FREE.store(must_clear_on_free() || track::is_on(), Relaxed);
     let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
     for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
-        let front = Front::new(About::Pool, rounds, limit, must_clear_on_free())?;
+        let front = Front::new(About::Pool, rounds, limit, has_extras_on_free())?;
         front.publish(Slot::order(fronts.len()));
         fronts.push(front, GFP_KERNEL)?;
     }
@@ -494,7 +548,7 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
         fronts,
         locals,
         // CAST: 11.
-        fast: if must_clear(Gfp::NOWAIT) {
+        fast: if has_extras(Gfp::NOWAIT) {
             0
         } else {
             NR_ORDERS as u32

@@ -16,7 +16,9 @@ use crate::{
         self,
         Name, //
     },
-    kmalloc, //
+    kmalloc,
+    kvmalloc,
+    track, //
 };
 use core::{
     ops::ControlFlow,
@@ -327,6 +329,12 @@ fn report(pool: &Pool) {
     let caches = purge::nr_caches(pool.account());
     if caches != 0 {
         pr_warn!("  {caches} caches\n");
+    }
+    if used != 0 {
+        track::report(|address| {
+            let found = kvmalloc::account_of(core::ptr::without_provenance(address));
+            found.is_some_and(|of| core::ptr::eq(of, pool.account()))
+        });
     }
 }
 

@@ -35,10 +35,13 @@ mod percpu;
 mod pool;
 mod pools;
 mod preempt;
+mod reclaimable;
 mod report;
 mod slab;
 mod state;
 mod stats;
+mod trace;
+mod track;
 mod upkeep;
 mod validate;
 mod vmalloc;
@@ -87,6 +90,10 @@ module! {
             default: 1024,
             description: "Caches that one open file may have",
         },
+        track: u8 {
+            default: 0,
+            description: "1: note where each allocation was made, for owners and leak reports; slow",
+        },
         user_percent: u32 {
             default: 90,
             description: "How much of the pool user space may take in all, in percent",
@@ -118,6 +125,7 @@ impl kernel::InPlaceModule for Quarry {
                 module_parameters::reserve_kib.value(),
                 module_parameters::init_on_alloc.value(),
                 module_parameters::user_percent.value(),
+                module_parameters::track.value(),
             )?,
             _upkeep: upkeep::Upkeep::new()?,
             _debugfs: debugfs::Debugfs::new()?,

@@ -12,6 +12,10 @@ use crate::{
         Blocks, //
     },
     pools,
+    reclaimable::{
+        self,
+        Telling, //
+    },
     vmap_alloc, //
 };
 use core::{
@@ -67,6 +71,7 @@ fn tick() {
     unsafe { bindings::quarry_helper_on_each_cpu(Some(flush_idle), core::ptr::null_mut()) };
     grow::trim_depots();
     grow::decay();
+    reclaimable::tell();
 }
 
 /// The thread that ticks once a second.
@@ -257,9 +262,11 @@ impl Drop for Hotplug {
 
 /// Everything that gives back, until dropped.
 pub(crate) struct Upkeep {
+    // Fields end in this order.
     _ticker: Ticker,
     _shrinker: Shrinker,
     _hotplug: Hotplug,
+    _telling: Telling,
 }
 
 impl Upkeep {
@@ -268,6 +275,8 @@ impl Upkeep {
     /// Context: Process context. May sleep. The layers are set up.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
+            // SAFETY: Called once; the ticker, which tells, begins later and ends before.
+            _telling: unsafe { Telling::new()? },
             _hotplug: Hotplug::new()?,
             _shrinker: Shrinker::new()?,
             _ticker: Ticker::new()?,

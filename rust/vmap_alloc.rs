@@ -40,6 +40,8 @@ use crate::{
     gfp::Gfp,
     global::Global,
     page_alloc::{
+        has_extras,
+        has_extras_on_free,
         must_clear,
         must_clear_on_free, //
     },
@@ -47,6 +49,7 @@ use crate::{
         self,
         BadFree, //
     },
+    track,
     vmalloc::{
         Bounds,
         Pages,
@@ -308,8 +311,11 @@ impl Layer {
         let Some(spare) = kept else {
             return self.map_new(pages, gfp, nid);
         };
-        if must_clear(gfp) {
-            spare.clear();
+        if has_extras(gfp) {
+            if must_clear(gfp) {
+                spare.clear();
+            }
+            spare.track();
         }
         Some(spare)
     }
@@ -326,6 +332,7 @@ impl Layer {
         }
         let spare = self.mapper.map(draft, gfp)?;
         self.keep.count_alloc();
+        spare.track();
         Some(spare)
     }
 
@@ -343,8 +350,11 @@ impl Layer {
     /// Keeps an area, or unmaps it where there is no room.
     #[inline]
     fn give(&self, spare: Spare) {
-        if must_clear_on_free() {
-            spare.clear();
+        if has_extras_on_free() {
+            track::freed(spare.area().start());
+            if must_clear_on_free() {
+                spare.clear();
+            }
         }
         match self.keep.give(spare) {
             Ok(()) => {}

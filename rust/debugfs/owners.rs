@@ -10,6 +10,7 @@ use crate::{
     cache,
     device::clients,
     kmalloc,
+    track,
     vmalloc::State,
     vmap_alloc, //
 };
@@ -17,7 +18,8 @@ use core::{
     fmt::{
         Display,
         Formatter,
-        Result, //
+        Result,
+        Write, //
     },
     ops::ControlFlow, //
 };
@@ -29,6 +31,16 @@ const HEADER: &str = "# quarry owners version 1\n\
 
 fn line(f: &mut Formatter<'_>, kind: &str, name: impl Display, objects: u64, bytes: u64) -> Result {
     writeln!(f, "{kind:<8} {name:<32} {objects:>12} {bytes:>16}")
+}
+
+/// Prints what is live of a call site, with the age of the oldest in seconds.
+fn site(f: &mut Formatter<'_>, found: &track::Found) -> Result {
+    f.write_str("site     ")?;
+    for c in found.site().chars() {
+        f.write_char(if c == ' ' { '_' } else { c })?;
+    }
+    let (objects, bytes, age) = (found.objects, found.bytes, found.age());
+    writeln!(f, " {objects} {bytes} {age}")
 }
 
 /// Prints all owners.
@@ -87,5 +99,16 @@ pub(super) fn show(f: &mut Formatter<'_>) -> Result {
             result = line(f, "client", client.id, client.handles, client.bytes);
         }
     });
-    result
+    result?;
+    let mut result = Ok(());
+    track::for_each(|found| {
+        if result.is_ok() {
+            result = site(f, found);
+        }
+    });
+    result?;
+    match track::lost() {
+        0 => Ok(()),
+        lost => line(f, "lost", "-", lost, 0),
+    }
 }

@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/topology.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 #include <linux/wait.h>
 
 #include "helpers.h"
@@ -116,8 +117,8 @@ void quarry_helper_lock_init(raw_spinlock_t *lock, enum quarry_lock_class class)
 {
 	static struct lock_class_key keys[QUARRY_NR_LOCK_CLASSES];
 	static const char * const names[QUARRY_NR_LOCK_CLASSES] = {
-		"quarry_area", "quarry_depot", "quarry_slab", "quarry_stash", "quarry_window",
-		"quarry_zone",
+		"quarry_area", "quarry_depot", "quarry_slab", "quarry_stash", "quarry_track",
+		"quarry_window", "quarry_zone",
 	};
 
 	raw_spin_lock_init(lock);
@@ -144,6 +145,11 @@ unsigned int quarry_helper_next_possible_cpu(unsigned int from)
 void quarry_helper_memzero_explicit(void *memory, size_t bytes)
 {
 	memzero_explicit(memory, bytes);
+}
+
+void quarry_helper_mod_node_reclaimable(int nid, long pages)
+{
+	mod_node_page_state(NODE_DATA(nid), NR_KERNEL_MISC_RECLAIMABLE, pages);
 }
 
 int quarry_helper_node_distance(int from, int to)
@@ -221,9 +227,19 @@ void quarry_helper_preempt_enable(void)
 	preempt_enable();
 }
 
+unsigned int quarry_helper_raw_smp_processor_id(void)
+{
+	return raw_smp_processor_id();
+}
+
 void quarry_helper_set_home(unsigned int cpu, unsigned int slot, void __percpu *home)
 {
 	per_cpu(quarry_homes[slot], cpu) = home;
+}
+
+void quarry_helper_symbol(char *text, size_t size, unsigned long address)
+{
+	snprintf(text, size, "%pS", (void *)address);
 }
 
 void *quarry_helper_this_cpu(void __percpu *pointer)
@@ -264,6 +280,11 @@ void *quarry_helper_vmap(struct page **pages, unsigned int count)
 void quarry_helper_vunmap(const void *addr)
 {
 	vunmap(addr);
+}
+
+bool quarry_helper_within_this_module(unsigned long address)
+{
+	return within_module(address, THIS_MODULE);
 }
 
 bool quarry_helper_wq_has_sleeper(struct wait_queue_head *queue)

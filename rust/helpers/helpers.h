@@ -21,10 +21,14 @@ enum quarry_lock_class {
 	QUARRY_LOCK_DEPOT,
 	QUARRY_LOCK_SLAB,
 	QUARRY_LOCK_STASH,
+	QUARRY_LOCK_TRACK,
 	QUARRY_LOCK_WINDOW,
 	QUARRY_LOCK_ZONE,
 	QUARRY_NR_LOCK_CLASSES,
 };
+
+/* How many of the events refill, drain and slow somebody listens to. */
+extern unsigned int quarry_listeners;
 
 /* For each CPU, what rust/front/home.rs keeps there. */
 #define QUARRY_NR_HOMES 32
@@ -51,6 +55,7 @@ void quarry_helper_lock_init(raw_spinlock_t *lock, enum quarry_lock_class class)
 void quarry_helper_memalloc_restore(unsigned int flags);
 unsigned int quarry_helper_memalloc_save(gfp_t gfp);
 void quarry_helper_memzero_explicit(void *memory, size_t bytes);
+void quarry_helper_mod_node_reclaimable(int nid, long pages);
 int quarry_helper_node_distance(int from, int to);
 unsigned long quarry_helper_node_end_pfn(int nid);
 bool quarry_helper_node_has_memory(int nid);
@@ -67,15 +72,25 @@ void *quarry_helper_pfn_to_kaddr(unsigned long pfn);
 struct page *quarry_helper_pfn_to_page(unsigned long pfn);
 void quarry_helper_preempt_disable(void);
 void quarry_helper_preempt_enable(void);
+unsigned int quarry_helper_raw_smp_processor_id(void);
 void quarry_helper_set_home(unsigned int cpu, unsigned int slot, void __percpu *home);
+void quarry_helper_symbol(char *text, size_t size, unsigned long address);
 void *quarry_helper_this_cpu(void __percpu *pointer);
 unsigned long quarry_helper_totalram_pages(void);
+void quarry_helper_trace_alloc(unsigned long call_site, const void *ptr, size_t bytes);
+void quarry_helper_trace_drain(int node, unsigned int entries);
+void quarry_helper_trace_free(const void *ptr, size_t bytes);
+void quarry_helper_trace_grow(int node, unsigned long pages);
+void quarry_helper_trace_refill(int node, unsigned int entries);
+void quarry_helper_trace_shrink(int node, unsigned long pages);
+void quarry_helper_trace_slow(int node, unsigned int entries);
 void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags);
 unsigned long quarry_helper_vmalloc_end(void);
 unsigned long quarry_helper_vmalloc_start(void);
 void *quarry_helper_vmalloc_node(unsigned long size, int nid);
 void *quarry_helper_vmap(struct page **pages, unsigned int count);
 void quarry_helper_vunmap(const void *addr);
+bool quarry_helper_within_this_module(unsigned long address);
 bool quarry_helper_wq_has_sleeper(struct wait_queue_head *queue);
 
 #endif

@@ -4,8 +4,11 @@
 
 use super::{
     clear,
+    extras,
+    extras_on_free,
+    has_extras,
+    has_extras_on_free,
     must_clear,
-    must_clear_on_free,
     pool,
     with_growth,
     wrong_state,
@@ -71,18 +74,28 @@ pub(crate) fn alloc_bulk(
         let Some(got) = got else {
             break;
         };
-        if must_clear(gfp) {
-            for page in pages.iter().skip(filled).take(got) {
-                if let Some(address) = NonNull::new(Pfn::of_page(*page).address()) {
-                    // SAFETY: The page is ours.
-                    unsafe { clear(address, PAGE_SIZE) };
-                }
-            }
+        if has_extras(gfp) {
+            let some = pages.iter().skip(filled).take(got);
+            some.for_each(|page| extras_of_page(kind, *page, gfp));
         }
         filled += got;
     }
     pool().front(order).count_bulk(filled as u64, 0);
     filled
+}
+
+/// Does what is to be done for a page that is about to be handed out, to a caller or to an area.
+fn extras_of_page(kind: Kind, page: *mut bindings::page, gfp: Gfp) {
+    let Some(address) = NonNull::new(Pfn::of_page(page).address()) else {
+        return;
+    };
+    if kind == Kind::Block {
+        // SAFETY: The page is ours.
+        unsafe { extras(address, Order::ZERO, gfp) };
+    } else if must_clear(gfp) {
+        // SAFETY: As above.
+        unsafe { clear(address, PAGE_SIZE) };
+    }
 }
 
 /// Frees single pages, and passes those that cannot be freed to `refused`, each with the reason.
@@ -134,9 +147,9 @@ fn release(kind: Kind, page: *const bindings::page) -> Result<(Entry, usize), Ba
     }
     state.store(cached(Order::ZERO), Relaxed);
     let address = NonNull::new(pfn.address()).ok_or(BadFree::Foreign)?;
-    if must_clear_on_free() {
+    if has_extras_on_free() {
         // SAFETY: The page was its owner's until now and is ours.
-        unsafe { clear(address, PAGE_SIZE) };
+        unsafe { extras_on_free(address, Order::ZERO) };
     }
     // CAST: Lossless.
     Ok((Entry { address, state }, window.node() as usize))

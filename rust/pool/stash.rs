@@ -183,8 +183,8 @@ mod tests {
             let mut seen = [false; 32];
             for _ in 0..32 >> size {
                 let block = stash.take(order(size), upper).unwrap();
-                for page in block..block + (1 << size) {
-                    assert!(!core::mem::replace(&mut seen[page], true));
+                for seen in seen.iter_mut().skip(block).take(1 << size) {
+                    assert!(!core::mem::replace(seen, true));
                 }
             }
             assert!(seen.iter().all(|&seen| seen));

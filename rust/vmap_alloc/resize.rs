@@ -13,6 +13,7 @@ use crate::{
     },
     gfp::Gfp,
     page_alloc::must_clear,
+    track,
     vmalloc::{
         Pages,
         Plan, //
@@ -100,6 +101,8 @@ impl Layer {
             clear(new.address(), had, end);
         }
         let shared = old.area().size().min(want).get();
+        track::freed(old.area().start());
+        new.track();
         self.mapper.withdraw(old).unmap(shared);
         new.hand_out(size, caller)
     }
