@@ -264,9 +264,9 @@ impl Front {
         if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        section.swap();
-        if let Some(entry) = section.pop() {
-            return Some(entry);
+        if section.spare_has_entries() {
+            section.swap();
+            return section.pop();
         }
         let mut depot = node.depot.lock();
         if let Some(full) = depot.take_full() {

@@ -363,19 +363,11 @@ impl<'a> Section<'a> {
     pub(super) fn replace(&self, which: Which, magazine: NonNull<Magazine>) -> NonNull<Magazine> {
         let old = match which {
             Which::Loaded => {
-                let loaded = self.cpu.loaded();
-                if !loaded.is_dummy() {
-                    loaded.set_top(self.here.top());
-                }
-                let old = NonNull::from(loaded);
+                let old = self.close_loaded();
                 self.cpu.load(magazine);
                 old
             }
-            Which::Spare => {
-                // ORDERING: Written by this CPU; see `loaded` for others.
-                let old = self.cpu.spare.swap(magazine.as_ptr(), Relaxed);
-                NonNull::new(old).unwrap_or(Magazine::dummy())
-            }
+            Which::Spare => self.exchange_spare(magazine),
         };
         // SAFETY: The CPU has the one, and the caller has the other.
         let (came, went) = unsafe { (magazine.as_ref().count(), old.as_ref().count()) };
@@ -385,9 +377,30 @@ impl<'a> Section<'a> {
 
     /// Makes the spare magazine the loaded one, and the other way round.
     pub(super) fn swap(&self) {
-        let spare = NonNull::from(self.cpu.spare());
-        let loaded = self.replace(Which::Loaded, spare);
-        self.replace(Which::Spare, loaded);
+        let loaded = self.close_loaded();
+        self.cpu.load(self.exchange_spare(loaded));
+    }
+
+    /// Writes down in the loaded magazine what is in it, and returns it.
+    fn close_loaded(&self) -> NonNull<Magazine> {
+        let loaded = self.cpu.loaded();
+        if !loaded.is_dummy() {
+            loaded.set_top(self.here.top());
+        }
+        NonNull::from(loaded)
+    }
+
+    /// Makes a magazine the spare one, and returns the one that was.
+    fn exchange_spare(&self, magazine: NonNull<Magazine>) -> NonNull<Magazine> {
+        let old = NonNull::from(self.cpu.spare());
+        // ORDERING: Written by this CPU; see `loaded` for others.
+        self.cpu.spare.store(magazine.as_ptr(), Relaxed);
+        old
+    }
+
+    /// Returns whether the spare magazine has entries.
+    pub(super) fn spare_has_entries(&self) -> bool {
+        self.cpu.spare().count() != 0
     }
 
     /// Returns whether the spare magazine has room.

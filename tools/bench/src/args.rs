@@ -43,10 +43,11 @@ pub enum Command {
         /// What `collect` wrote
         second: PathBuf,
     },
-    /// Write the counts of instructions of a run as those to expect
+    /// Write the counts of instructions of runs as those to expect: of each row the most
     Accept {
         /// What `collect` wrote
-        run: PathBuf,
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
         /// File to write
         #[arg(long)]
         expected: PathBuf,

@@ -165,7 +165,7 @@ pub fn same(first: &Run, second: &Run) -> Report {
 mod tests {
     use super::*;
     use crate::{
-        expected::of_run,
+        expected::of_runs,
         goals::Goal,
         raw::Arm,
         run::tests::{line, run},
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn two_percent_more_pass_and_three_do_not() {
-        let expected = of_run(&run(&[("a", 200.0, 100.0)], &[]));
+        let expected = of_runs(&[run(&[("a", 200.0, 100.0)], &[])]);
         assert!(gate(&run(&[("a", 200.0, 102.0)], &[]), &expected).good);
         let report = gate(&run(&[("a", 200.0, 103.0)], &[]), &expected);
         assert!(!report.good);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_worse_ratio_fails_unless_the_count_is_the_same() {
-        let expected = of_run(&run(&[("a", 200.0, 100.0)], &[]));
+        let expected = of_runs(&[run(&[("a", 200.0, 100.0)], &[])]);
         assert!(gate(&run(&[("a", 180.0, 100.0)], &[]), &expected).good);
         let report = gate(&run(&[("a", 180.0, 101.5)], &[]), &expected);
         assert!(
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn rows_of_one_side_only_fail() {
-        let expected = of_run(&run(&[("a", 200.0, 100.0), ("b", 2.0, 1.0)], &[]));
+        let expected = of_runs(&[run(&[("a", 200.0, 100.0), ("b", 2.0, 1.0)], &[])]);
         let report = gate(
             &run(&[("a", 200.0, 100.0), ("c", 2.0, 1.0)], &[]),
             &expected,
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_skipped_row_fails() {
-        let expected = of_run(&run(&[("a", 200.0, 100.0)], &[]));
+        let expected = of_runs(&[run(&[("a", 200.0, 100.0)], &[])]);
         let lines = vec![
             line("w", "a", Arm::Kernel, Some(200.0)),
             line("w", "a", Arm::Quarry, None),
@@ -248,7 +248,7 @@ mod tests {
             line.metric = "percent".to_owned();
             Run::of_lines(vec![line], &[goal.clone()]).unwrap()
         };
-        let expected = of_run(&figures(0.5));
+        let expected = of_runs(&[figures(0.5)]);
         assert_eq!(expected.rows, []);
         assert!(gate(&figures(0.5), &expected).good);
         let report = gate(&figures(1.5), &expected);
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_better_is_said() {
-        let expected = of_run(&run(&[("a", 200.0, 100.0)], &[]));
+        let expected = of_runs(&[run(&[("a", 200.0, 100.0)], &[])]);
         let report = gate(&run(&[("a", 200.0, 50.0)], &[]), &expected);
         assert!(
             report.good && report.text.contains("1 rows are better"),

@@ -60,8 +60,9 @@ fn command(command: Command) -> anyhow::Result<bool> {
             print(&report.text)?;
             return Ok(report.good);
         }
-        Command::Accept { run, expected } => {
-            write(&expected, &expected::of_run(&load(&run)?).to_json()?)?;
+        Command::Accept { runs, expected } => {
+            let runs: anyhow::Result<Vec<Run>> = runs.iter().map(|run| load(run)).collect();
+            write(&expected, &expected::of_runs(&runs?).to_json()?)?;
         }
         Command::Gate { run, expected } => {
             let expected = expected::Expected::from_json(&read(&expected)?)
