@@ -73,6 +73,12 @@ mod wait;
 pub(crate) use nodes::Nodes;
 use wait::Queue;
 
+/// Order of the blocks that a stash is made of.
+const LARGE: Order = match Order::new(STASH_ORDER) {
+    Some(order) => order,
+    None => Order::ZERO,
+};
+
 /// Blocks of a stash, by their addresses. Has room for as many as it was made for.
 struct Blocks(KVVec<NonNull<u8>>);
 
@@ -163,7 +169,7 @@ impl Account {
         )?;
         this.queue.init();
         this.fill_stash(Gfp::KERNEL);
-        if this.stash.lock().missing() != 0 {
+        if this.stash.lock().pages() < reserve {
             return Err(ENOMEM);
         }
         Ok(this)
@@ -301,7 +307,7 @@ impl Account {
         }
         if !self.stash.lock().put(block, order) {
             // SAFETY: By the contract of this function.
-            let _ = unsafe { page_alloc::free(Kind::Stashed, block, order) };
+            unsafe { free_stashed(block, order) };
         }
         self.discharge(order.pages());
     }
@@ -336,43 +342,39 @@ impl Account {
     ///
     /// Context: Process context. May sleep.
     pub(crate) fn tend(&self) {
-        if self.budget.reserve() == 0 {
-            return;
-        }
-        self.fill_stash(Gfp::KERNEL.with(Gfp::NORETRY));
-        let Some(order) = Order::new(STASH_ORDER) else {
-            return;
-        };
-        // A large block comes first, so that there is never less than there was.
         let gfp = Gfp::KERNEL.with(Gfp::NORETRY).with(Gfp::NOWARN);
-        let Some(large) = self.take_ordinary(Kind::Stashed, gfp, order, NO_NODE) else {
-            return;
-        };
-        let mut worn = [None; 1 << STASH_ORDER];
-        let mut count = 0;
-        let mut stash = self.stash.lock();
-        stash.worn(|block, order| {
-            if let Some(slot) = worn.get_mut(count) {
-                *slot = Some((block, order));
-                count += 1;
+        self.fill_stash(gfp);
+        while self.stash.lock().is_worn() {
+            // A large block comes first, so that there is never less than there was.
+            let Some(large) = self.take_ordinary(Kind::Stashed, gfp, LARGE, NO_NODE) else {
+                return;
+            };
+            let mut worn = [None; 1 << STASH_ORDER];
+            let mut slots = worn.iter_mut();
+            let mut stash = self.stash.lock();
+            stash.take_worn(|block, order| {
+                if let Some(slot) = slots.next() {
+                    *slot = Some((block, order));
+                }
+            });
+            let stored = stash.put(large, LARGE);
+            drop(stash);
+            if !stored {
+                // SAFETY: Allocated above.
+                unsafe { free_stashed(large, LARGE) };
             }
-        });
-        let stored = stash.put(large, order);
-        drop(stash);
-        if !stored {
-            // SAFETY: Allocated above.
-            let _ = unsafe { page_alloc::free(Kind::Stashed, large, order) };
-        }
-        for (block, order) in worn.into_iter().flatten() {
-            // SAFETY: Taken out of the stash.
-            let _ = unsafe { page_alloc::free(Kind::Stashed, block, order) };
+            for (block, order) in worn.into_iter().flatten() {
+                // SAFETY: Taken out of the stash.
+                unsafe { free_stashed(block, order) };
+            }
         }
     }
 
     /// Sets aside what is missing.
     fn fill_stash(&self, gfp: Gfp) {
         loop {
-            let missing = self.stash.lock().missing();
+            let there = self.stash.lock().pages();
+            let missing = self.budget.to_set_aside().saturating_sub(there);
             let Some(order) = missing
                 .checked_ilog2()
                 .and_then(|log| Order::new(log.min(STASH_ORDER)))
@@ -384,7 +386,7 @@ impl Account {
             };
             if !self.stash.lock().put(block, order) {
                 // SAFETY: Allocated above.
-                let _ = unsafe { page_alloc::free(Kind::Stashed, block, order) };
+                unsafe { free_stashed(block, order) };
                 return;
             }
         }
@@ -446,9 +448,19 @@ impl Drop for Account {
             any
         } {
             // SAFETY: Taken out of the stash.
-            let _ = unsafe { page_alloc::free(Kind::Stashed, block, order) };
+            unsafe { free_stashed(block, order) };
         }
     }
+}
+
+/// Frees a block that is set aside, or on its way back from an owner.
+///
+/// # Safety
+///
+/// The block is in the state `Stashed`, and the caller gives it up.
+unsafe fn free_stashed(block: NonNull<u8>, order: Order) {
+    // SAFETY: By the contract of this function.
+    let _ = unsafe { page_alloc::free(Kind::Stashed, block, order) };
 }
 
 /// Frees a block of [`Account::alloc`] wherever it is charged.

@@ -101,9 +101,10 @@ impl Budget {
         self.limit.store(pages.max(self.reserve), Relaxed);
     }
 
-    /// Returns the pages that only atomic callers get.
-    pub(crate) fn reserve(&self) -> usize {
-        self.reserve
+    /// Returns how many pages may be set aside: the reserve, but for what of it is in use.
+    pub(crate) fn to_set_aside(&self) -> usize {
+        let usage = self.usage();
+        usage.limit.saturating_sub(usage.used).min(self.reserve)
     }
 
     /// Returns what is used; what others do meanwhile may be missed.
@@ -144,6 +145,18 @@ mod tests {
         assert_eq!(budget.take(1, Urgency::Atomic), None);
         budget.give(31);
         assert_eq!(budget.take(1, Urgency::Atomic), Some(Grant::Ordinary));
+    }
+
+    #[test]
+    fn what_is_used_of_the_reserve_is_not_set_aside_again() {
+        let budget = Budget::new(100, 30);
+        assert_eq!(budget.to_set_aside(), 30);
+        assert!(budget.take(70, Urgency::Normal).is_some());
+        assert_eq!(budget.to_set_aside(), 30);
+        assert!(budget.take(20, Urgency::Atomic).is_some());
+        assert_eq!(budget.to_set_aside(), 10);
+        budget.set_limit(30);
+        assert_eq!(budget.to_set_aside(), 0);
     }
 
     #[test]

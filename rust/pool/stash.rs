@@ -3,7 +3,7 @@
 //! Blocks that a named pool has set aside, by order.
 //!
 //! Blocks come in as they were allocated and go out in the order that is wanted; a larger one is
-//! split then. Buddies do not merge here: [`Stash::worn`] says which blocks to exchange for a large one.
+//! split then. Buddies do not merge here: [`Stash::take_worn`] gives those to exchange for a large one.
 //!
 //! # Laws
 //!
@@ -54,11 +54,6 @@ impl<S: Shelf> Stash<S> {
         self.pages
     }
 
-    /// Returns how many pages are missing.
-    pub(crate) fn missing(&self) -> usize {
-        self.wanted.saturating_sub(self.pages)
-    }
-
     /// Puts a block in. Returns whether it was wanted.
     pub(crate) fn put(&mut self, id: S::Id, order: Order) -> bool {
         let pages = order.pages();
@@ -95,20 +90,19 @@ impl<S: Shelf> Stash<S> {
         Some(id)
     }
 
-    /// Takes blocks that are smaller than [`STASH_ORDER`], up to as many pages as one has, if there are so
-    /// many. Passes each with its order.
-    pub(crate) fn worn(&mut self, mut take: impl FnMut(S::Id, Order)) {
-        let large = 1usize << STASH_ORDER;
-        let (small, _) = self.shelves.split_at_mut(STASH_ORDER as usize);
-        let pages: usize = small
-            .iter()
-            .enumerate()
-            .map(|(at, shelf)| shelf.len() << at)
-            .sum();
-        if pages < large {
+    /// Returns whether blocks that are smaller than [`STASH_ORDER`] have as many pages as one of that.
+    pub(crate) fn is_worn(&self) -> bool {
+        let small = self.shelves.iter().enumerate().take(STASH_ORDER as usize);
+        small.map(|(at, shelf)| shelf.len() << at).sum::<usize>() >= 1 << STASH_ORDER
+    }
+
+    /// Takes so many of these blocks, if it [is worn](Stash::is_worn). Passes each with its order.
+    pub(crate) fn take_worn(&mut self, mut take: impl FnMut(S::Id, Order)) {
+        if !self.is_worn() {
             return;
         }
-        let mut left = large;
+        let (small, _) = self.shelves.split_at_mut(STASH_ORDER as usize);
+        let mut left = 1usize << STASH_ORDER;
         for (at, shelf) in small.iter_mut().enumerate().rev() {
             let Some(order) = u32::try_from(at).ok().and_then(Order::new) else {
                 return;
@@ -189,7 +183,7 @@ mod tests {
             }
             assert!(seen.iter().all(|&seen| seen));
             assert_eq!(stash.take(order(0), upper), None);
-            assert_eq!((stash.pages(), stash.missing()), (0, 32));
+            assert_eq!(stash.pages(), 0);
         }
     }
 
@@ -211,7 +205,8 @@ mod tests {
     #[test]
     fn what_is_worn_is_as_much_as_a_block() {
         let mut stash = stash(16);
-        stash.worn(|_, _| panic!("nothing is worn"));
+        assert!(!stash.is_worn());
+        stash.take_worn(|_, _| panic!("nothing is worn"));
         let pages: Vec<_> = (0..8)
             .map(|_| stash.take(order(0), upper).unwrap())
             .collect();
@@ -219,7 +214,7 @@ mod tests {
             assert!(stash.put(page, order(0)));
         }
         let mut worn = 0;
-        stash.worn(|_, order| worn += order.pages());
+        stash.take_worn(|_, order| worn += order.pages());
         assert_eq!((worn, stash.pages()), (8, 8));
         assert!(stash.take(order(STASH_ORDER), upper).is_some());
     }
