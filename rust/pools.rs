@@ -29,7 +29,11 @@ use core::{
     sync::atomic::{
         AtomicPtr,
         AtomicUsize,
-        Ordering::Relaxed, //
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
     }, //
 };
 use kernel::{
@@ -51,7 +55,7 @@ pub(crate) struct Pool {
     account: NonNull<Account>,
     name: Name,
     id: u32,
-    /// Those who keep it from being destroyed.
+    /// Those who are about to allocate from it, and keep it from being destroyed.
     holds: AtomicUsize,
     /// Whether it belongs to code in the kernel, which alone may destroy it.
     is_kernels: bool,
@@ -133,9 +137,8 @@ impl core::ops::Deref for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // ORDERING: Destroying takes the list's lock, under which holds are taken; a hold that ends late
-        // only makes it fail.
-        self.holds.fetch_sub(1, Relaxed);
+        // ORDERING: Release pairs with the Acquire in `destroy`: whoever held it is done with it.
+        self.holds.fetch_sub(1, Release);
     }
 }
 
@@ -198,27 +201,17 @@ pub(crate) fn create(name: Name, terms: Terms, is_kernels: bool) -> Result<(NonN
 
 impl Pools {
     fn add(&mut self, name: Name, terms: Terms, is_kernels: bool) -> Result<(NonNull<Pool>, u32)> {
-        let pools = self;
-        if pools.iter().any(|pool| pool.name.bytes() == name.bytes()) {
+        if self.iter().any(|pool| pool.name.bytes() == name.bytes()) {
             return Err(EEXIST);
         }
-        let taken = |number: usize| pools.iter().any(|pool| pool.account().number() == number);
+        let taken = |number: usize| self.iter().any(|pool| pool.account().number() == number);
         let number = (0..kmalloc::NR_ACCOUNTS)
             .find(|&number| !taken(number))
             .ok_or(ENOSPC)?;
-        let id = pools.next_id;
-        pools.list.reserve(1, GFP_KERNEL)?;
+        self.list.reserve(1, GFP_KERNEL)?;
+        let id = self.next_id;
         let account = Account::new(number, terms.limit, terms.reserve, terms.nodes, terms.waits)?;
-        let pool = KBox::new(
-            Pool {
-                account: NonNull::dangling(),
-                name,
-                id,
-                holds: AtomicUsize::new(0),
-                is_kernels,
-            },
-            GFP_KERNEL,
-        )?;
+        let pool = KBox::new_uninit(GFP_KERNEL)?;
         let account = NonNull::new(KBox::into_raw(account)).ok_or(ENOMEM)?;
         // SAFETY: Made above; dropped by `end` only, when nobody uses it.
         let opened = kmalloc::open(unsafe { account.as_ref() }, name.as_str());
@@ -227,12 +220,20 @@ impl Pools {
             drop(unsafe { KBox::from_raw(account.as_ptr()) });
             return Err(err);
         }
-        let pool = KBox::into_raw(pool);
-        // SAFETY: Made above and not shared yet.
-        unsafe { (*pool).account = account };
-        let pool = NonNull::new(pool).ok_or(ENOMEM)?;
-        pools.list.push(pool, GFP_KERNEL)?;
-        pools.next_id = id.wrapping_add(1);
+        let pool = KBox::write(
+            pool,
+            Pool {
+                account,
+                name,
+                id,
+                holds: AtomicUsize::new(0),
+                is_kernels,
+            },
+        );
+        let pool = NonNull::new(KBox::into_raw(pool)).ok_or(ENOMEM)?;
+        // There is room.
+        self.list.push(pool, GFP_KERNEL)?;
+        self.next_id = id.wrapping_add(1);
         Ok((pool, id))
     }
 
@@ -264,8 +265,8 @@ pub(crate) unsafe fn destroy(wanted: impl Fn(&Pool) -> bool, rest: Rest) -> Resu
     let mut pools = POOLS.lock();
     let this = pools.iter().find(|pool| wanted(pool)).ok_or(ENOENT)?;
     let (pool, account) = (NonNull::from(this), this.account());
-    // ORDERING: Holds are taken under the lock.
-    if this.holds.load(Relaxed) != 0 {
+    // ORDERING: Holds are taken under the lock; Acquire pairs with the Release in `Held::drop`.
+    if this.holds.load(Acquire) != 0 {
         return Err(EBUSY);
     }
     if rest == Rest::Goes {
@@ -360,25 +361,31 @@ pub(crate) unsafe fn exit() {
     }
 }
 
+/// Calls `f` with the first pool that is `wanted`, in the order of their numbers. Fails with `ENOENT` if
+/// there is none.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn with_first<R>(
+    wanted: impl Fn(&Pool) -> bool,
+    f: impl FnOnce(&Pool) -> R,
+) -> Result<R> {
+    let pools = POOLS.lock();
+    let pool = pools.iter().find(|pool| wanted(pool)).ok_or(ENOENT)?;
+    Ok(f(pool))
+}
+
 /// Returns the pool with a number, and keeps it from being destroyed.
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn hold(id: u32) -> Result<Held> {
-    hold_first(|pool| pool.id == id).ok_or(ENOENT)
-}
-
-/// Returns the pool with the smallest number that is at least `id`, and keeps it from being destroyed.
-pub(crate) fn hold_from(id: u32) -> Option<Held> {
-    hold_first(|pool| pool.id >= id)
-}
-
-fn hold_first(wanted: impl Fn(&Pool) -> bool) -> Option<Held> {
-    let pools = POOLS.lock();
-    // The list is in the order of the numbers.
-    let pool = pools.iter().find(|pool| wanted(pool))?;
-    // ORDERING: Under the lock that `destroy` takes.
-    pool.holds.fetch_add(1, Relaxed);
-    Some(Held(NonNull::from(pool)))
+    with_first(
+        |pool| pool.id == id,
+        |pool| {
+            // ORDERING: Under the lock that `destroy` takes.
+            pool.holds.fetch_add(1, Relaxed);
+            Held(NonNull::from(pool))
+        },
+    )
 }
 
 /// Calls `f` with each pool.

@@ -474,7 +474,8 @@ int quarry_pool_destroy(struct quarry_pool *pool);
  * @pool: the pool; nobody uses it or anything that came from it any more; or NULL
  *
  * Context: Process context. May sleep.
- * Return: 0; -EBUSY if user space has something of it, and the pool stays.
+ * Return: 0; -EBUSY if there is no memory to find all of it with, and the pool
+ * stays.
  */
 int quarry_pool_purge(struct quarry_pool *pool);
 

@@ -20,10 +20,11 @@ const HEADER: &str = "# quarry pools version 1\n\
 pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     f.write_str(HEADER)?;
     let all = grow::growth();
+    f.write_str("0 - ")?;
+    limit(f, all.limit)?;
     writeln!(
         f,
-        "0 - {} {} {} {} 0 {} 0 0",
-        all.limit,
+        " {} {} {} 0 {} 0 0",
         grow::reserved(),
         all.pages,
         all.peak,
@@ -38,13 +39,17 @@ pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     result
 }
 
+fn limit(f: &mut Formatter<'_>, pages: usize) -> Result {
+    match pages {
+        usize::MAX => f.write_str("-"),
+        pages => write!(f, "{pages}"),
+    }
+}
+
 fn line(f: &mut Formatter<'_>, pool: &pools::Pool) -> Result {
     let (state, name) = (pool.account().state(), Word::new(pool.name().bytes()));
     write!(f, "{} {name} ", pool.id())?;
-    match state.usage.limit {
-        usize::MAX => f.write_str("-")?,
-        limit => write!(f, "{limit}")?,
-    }
+    limit(f, state.usage.limit)?;
     writeln!(
         f,
         " {} {} {} {} {} {} {}",

@@ -23,7 +23,7 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-/// A pool that an allocation is charged to.
+/// A pool that an allocation is about to be charged to.
 pub(super) enum Charged {
     /// The one for all of user space.
     User,
@@ -32,12 +32,17 @@ pub(super) enum Charged {
 }
 
 impl Charged {
-    /// Looks a pool up.
+    /// Looks a pool up. Fails with `EPERM` for one of the kernel's: what its owner counts on is not for
+    /// programs to take, and its owner may free all of it at once.
     pub(super) fn new(id: u32) -> Result<Self> {
-        match id {
-            0 => Ok(Self::User),
-            id => pools::hold(id).map(Self::Named),
+        if id == 0 {
+            return Ok(Self::User);
         }
+        let pool = pools::hold(id)?;
+        if pool.is_kernels() {
+            return Err(EPERM);
+        }
+        Ok(Self::Named(pool))
     }
 
     /// Returns its account.
@@ -93,7 +98,7 @@ pub(super) fn destroy(arg: &mut bindings::quarry_pool_destroy) -> Result {
     if arg.reserved != 0 {
         return Err(EINVAL);
     }
-    if pools::hold(arg.pool)?.is_kernels() {
+    if pools::with_first(|pool| pool.id() == arg.pool, pools::Pool::is_kernels)? {
         return Err(EPERM);
     }
     destroy_by_id(arg.pool)
@@ -106,16 +111,23 @@ pub(super) fn limit(arg: &mut bindings::quarry_pool_limit) -> Result {
     }
     let limit = pools::limit_of(arg.limit)?;
     match arg.pool {
-        0 => grow::set_limit(limit),
-        id => pools::hold(id)?.account().set_limit(limit),
+        0 => {
+            grow::set_limit(limit);
+            Ok(())
+        }
+        id => pools::with_first(
+            |pool| pool.id() == id,
+            |pool| pool.account().set_limit(limit),
+        ),
     }
-    Ok(())
 }
 
 /// Counters of one pool.
 pub(super) fn stats(arg: &mut bindings::quarry_pool_stats) -> Result {
-    let pool = pools::hold_from(arg.pool).ok_or(ENOENT)?;
+    let smallest = arg.pool;
     *arg = pin_init::zeroed();
-    pools::describe(&pool, arg);
-    Ok(())
+    pools::with_first(
+        |pool| pool.id() >= smallest,
+        |pool| pools::describe(pool, arg),
+    )
 }

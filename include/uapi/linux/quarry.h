@@ -213,14 +213,15 @@ struct quarry_query {
  * @node: NUMA node to take memory from, or %QUARRY_NODE_ANY
  * @bytes: bytes wanted; 0 for a cache object
  * @cache: id of the cache, for %QUARRY_KIND_CACHE; 0 otherwise
- * @pool: id of a named pool to charge it to; 0 for the pool "user". Must be 0
- *	for a cache object, which is charged where its cache is, and for memory
- *	of the kernel's own
+ * @pool: id of a pool made with %QUARRY_CMD_POOL_CREATE to charge it to; 0 for
+ *	the pool "user". Must be 0 for a cache object, which is charged where its
+ *	cache is, and for memory of the kernel's own
  * @handle: out, names the allocation
  * @usable: out, bytes that may be read and written
  *
- * Errors: EINVAL, ENOENT (no such cache or pool), ENOMEM (no memory, or the
- * pool is full), EDQUOT, EINTR (killed while it waited).
+ * Errors: EINVAL, ENOENT (no such cache or pool), EPERM (the pool belongs to
+ * the kernel), ENOMEM (no memory, or the pool is full), EDQUOT, EINTR (killed
+ * while it waited).
  */
 struct quarry_alloc {
 	__u32 size;
@@ -427,10 +428,10 @@ struct quarry_map {
  *	user:NAME in the stats, and one of the kernel's as quarry:ID:NAME in its
  *	own list
  * @cache: out, id of the cache; never 0
- * @pool: id of a named pool to charge its slabs to; 0 for the pool "user". Must
- *	be 0 for one of the kernel's
+ * @pool: as in &struct quarry_alloc, for its slabs; must be 0 for one of the
+ *	kernel's
  *
- * Errors: EINVAL, EEXIST, ENOENT (no such pool), EDQUOT, ENOMEM.
+ * Errors: EINVAL, EEXIST, ENOENT (no such pool), EPERM, EDQUOT, ENOMEM.
  */
 struct quarry_cache_create {
 	__u32 size;

@@ -185,6 +185,14 @@ fn all_of_user_space_has_a_pool() {
         &[b'u', b's', b'e', b'r', 0].map(|byte| byte as _)
     );
     assert_eq!(destroy(&device, before.pool), EPERM);
+    // It is not to be named: what belongs to the kernel is not for programs.
+    let named = sys::quarry_alloc {
+        kind: sys::QUARRY_KIND_KMALLOC,
+        bytes: 10,
+        pool: before.pool,
+        ..alloc()
+    };
+    assert_eq!(device.try_alloc_like(named), Err(EPERM));
     let got = device.alloc(sys::QUARRY_KIND_PAGES, 4 * MIB);
     let after = stats(&device, 0).unwrap();
     assert!(after.used >= 4 * MIB && after.peak >= after.used);
@@ -207,7 +215,6 @@ fn a_pool_that_is_not_there_is_not_found() {
     assert_eq!(device.try_alloc_like(argument), Err(ENOENT));
     let kernels = sys::quarry_alloc {
         flags: sys::QUARRY_ALLOC_KERNEL,
-        pool: stats(&device, 0).unwrap().pool,
         ..argument
     };
     assert_eq!(device.try_alloc_like(kernels), Err(EINVAL));
@@ -368,6 +375,8 @@ fn the_reserve_is_for_atomic_callers() {
     assert!(more.is_empty());
     let atomic = take(sys::QUARRY_ALLOC_ATOMIC);
     assert_eq!(atomic.len() as u64, MIB / page);
+    // The upkeep, once a second, sets nothing aside beyond the limit.
+    thread::sleep(Duration::from_millis(2500));
     assert_eq!((pool.stats().stashed, pool.stats().used), (0, 2 * MIB));
     for one in ordinary.iter().chain(&atomic) {
         assert_eq!(device.free(one.handle), 0);
