@@ -69,19 +69,21 @@ const SLOTS: usize = SIZES.len().next_power_of_two();
 
 const _: () = assert!(SLOTS <= NR_CLASSES);
 
-/// The caches of all classes, those of an account or those that nobody pays for, and what the fast path
-/// needs to know of the latter.
+/// The caches of all classes.
+type Caches = [&'static Cache; SLOTS];
+
+/// The classes that are charged to no account, and what the fast path needs to know.
 struct Classes {
     /// Sizes below and up to this one are served by the fast path: none, if all memory is cleared.
     fast: usize,
-    caches: [&'static Cache; SLOTS],
+    caches: Caches,
 }
 
 /// Accounts that can have classes: their numbers are below this.
 pub(crate) const NR_ACCOUNTS: usize = 64;
 
 /// The classes of each account, by its number.
-static CHARGED: [AtomicPtr<Classes>; NR_ACCOUNTS] =
+static CHARGED: [AtomicPtr<Caches>; NR_ACCOUNTS] =
     [const { AtomicPtr::new(null_mut()) }; NR_ACCOUNTS];
 
 static CLASSES: Global<Classes> = Global::new();
@@ -140,9 +142,9 @@ pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
 pub(crate) fn kmalloc_charged(account: &Account, size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
     let memory = match size {
         0 => return core::ptr::without_provenance_mut(ZERO_SIZE),
-        1..=class::LARGEST => charged(account).and_then(|classes| {
+        1..=class::LARGEST => charged(account).and_then(|caches| {
             let class = class::class(size - 1) % SLOTS;
-            classes.caches[class].alloc(gfp, nid)
+            caches[class].alloc(gfp, nid)
         }),
         _ => Order::for_pages(size.div_ceil(PAGE_SIZE)).and_then(|order| {
             let relieve = || cache::shrink_account(account);
@@ -153,11 +155,11 @@ pub(crate) fn kmalloc_charged(account: &Account, size: usize, gfp: Gfp, nid: i32
 }
 
 /// Returns the classes of an account.
-fn charged(account: &Account) -> Option<&Classes> {
+fn charged(account: &Account) -> Option<&Caches> {
     // ORDERING: Acquire pairs with the Release in `open`: the classes are made.
-    let classes = CHARGED.get(account.number())?.load(Acquire);
+    let caches = CHARGED.get(account.number())?.load(Acquire);
     // SAFETY: Null, or classes that stay until the account is closed, which nobody then uses.
-    unsafe { classes.as_ref() }
+    unsafe { caches.as_ref() }
 }
 
 /// Frees memory of [`kmalloc`] or [`krealloc`].
@@ -324,14 +326,11 @@ pub(crate) fn account_of(pointer: *const c_void) -> Option<&'static Account> {
 
 /// Returns whether a cache is that of a class.
 pub(crate) fn is_class(cache: &Cache) -> bool {
-    let classes = match cache.account() {
-        None => Some(classes()),
+    let caches = match cache.account() {
+        None => Some(&classes().caches),
         Some(account) => charged(account),
     };
-    classes.is_some_and(|classes| {
-        let mut caches = classes.caches.iter();
-        caches.any(|class| core::ptr::eq(*class, cache))
-    })
+    caches.is_some_and(|caches| caches.iter().any(|class| core::ptr::eq(*class, cache)))
 }
 
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
@@ -408,10 +407,7 @@ fn lies_on(address: usize, nid: i32) -> bool {
 }
 
 /// Makes the caches of the classes. `name` says what those of a class are called.
-fn make_caches(
-    account: Option<&'static Account>,
-    name: impl Fn(usize) -> Name,
-) -> Result<[&'static Cache; SLOTS]> {
+fn make_caches(account: Option<&'static Account>, name: impl Fn(usize) -> Name) -> Result<Caches> {
     let mut caches = [None; SIZES.len()];
     for (class, (slot, size)) in caches.iter_mut().zip(SIZES).enumerate() {
         // CAST: Lossless.
@@ -464,7 +460,7 @@ pub(crate) unsafe fn init() -> Result {
 /// Nobody uses this module any more.
 pub(crate) unsafe fn exit() -> usize {
     // SAFETY: By the contract of this function.
-    unsafe { end_caches(classes()) }
+    unsafe { end_caches(&classes().caches) }
 }
 
 /// Ends caches, and reports those that cannot end. Returns how many objects are live.
@@ -472,9 +468,9 @@ pub(crate) unsafe fn exit() -> usize {
 /// # Safety
 ///
 /// They were made by `make_caches`, and nobody uses them any more.
-unsafe fn end_caches(classes: &Classes) -> usize {
+unsafe fn end_caches(caches: &Caches) -> usize {
     let mut live = 0;
-    for &class in classes.caches.iter().take(SIZES.len()) {
+    for &class in caches.iter().take(SIZES.len()) {
         // SAFETY: By the contract of this function.
         if let Err(objects) = unsafe { cache::destroy(NonNull::from(class)) } {
             let name = class.name().as_str();
@@ -493,35 +489,32 @@ pub(crate) fn open(account: &'static Account, name: &str) -> Result {
     let caches = make_caches(Some(account), |class| {
         Name::joined(name, class::name(class))
     })?;
-    let classes = KBox::new(Classes { fast: 0, caches }, GFP_KERNEL);
-    let classes = classes.inspect_err(|_| {
-        for &cache in caches.iter().take(SIZES.len()) {
-            // SAFETY: Made above and not used.
-            let _ = unsafe { cache::destroy(NonNull::from(cache)) };
-        }
+    let boxed = KBox::new(caches, GFP_KERNEL).inspect_err(|_| {
+        // SAFETY: Made above and not used.
+        unsafe { end_caches(&caches) };
     })?;
     // ORDERING: Release pairs with the Acquire in `charged`.
-    slot.store(KBox::into_raw(classes), Release);
+    slot.store(KBox::into_raw(boxed), Release);
     Ok(())
 }
 
-/// Ends the classes of an account. Returns how many objects were still live; their caches stay.
+/// Ends the classes of an account, of which nothing is live.
 ///
 /// Context: Process context. May sleep.
 ///
 /// # Safety
 ///
 /// Nobody uses the account any more.
-pub(crate) unsafe fn close(account: &Account) -> usize {
+pub(crate) unsafe fn close(account: &Account) {
     let Some(slot) = CHARGED.get(account.number()) else {
-        return 0;
+        return;
     };
-    let classes = slot.swap(null_mut(), Acquire);
-    if classes.is_null() {
-        return 0;
+    // ORDERING: As in `charged`.
+    let caches = slot.swap(null_mut(), Acquire);
+    if !caches.is_null() {
+        // SAFETY: Stored by `open`; nobody uses it, by the contract of this function.
+        let caches = unsafe { KBox::from_raw(caches) };
+        // SAFETY: As above.
+        unsafe { end_caches(&caches) };
     }
-    // SAFETY: Stored by `open`; nobody uses it, by the contract of this function.
-    let classes = unsafe { KBox::from_raw(classes) };
-    // SAFETY: As above.
-    unsafe { end_caches(&classes) }
 }

@@ -68,6 +68,8 @@ pub(crate) unsafe fn init() -> Result {
     Ok(())
 }
 
+/// Forgets it.
+///
 /// # Safety
 ///
 /// Set up, and nobody asks any more.

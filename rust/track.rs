@@ -35,7 +35,6 @@ use core::{
     sync::atomic::{
         AtomicBool,
         AtomicU64,
-        AtomicUsize,
         Ordering::Relaxed, //
     }, //
 };
@@ -80,8 +79,6 @@ struct Site {
     next: Option<NonNull<Site>>,
     address: usize,
     text: [u8; TEXT],
-    live: AtomicUsize,
-    bytes: AtomicUsize,
 }
 
 struct Sites {
@@ -176,7 +173,8 @@ impl Tracker {
     }
 
     fn add(&self, address: usize, bytes: usize, frames: &[usize]) -> Option<()> {
-        let site = self.site(frames.first().copied().unwrap_or(0))?;
+        let call_site = frames.first().copied().unwrap_or(0);
+        let site = self.site(call_site)?;
         let gfp = Gfp::NOWAIT.with(Gfp::NOWARN).as_raw();
         // CAST: At most `DEPTH`.
         // SAFETY: The frames are there; without permission to sleep, this may be called anywhere.
@@ -201,12 +199,7 @@ impl Tracker {
         };
         bucket.0 = Some(record);
         drop(bucket);
-        // SAFETY: Sites stay.
-        let site = unsafe { site.as_ref() };
-        // ORDERING: For people.
-        site.live.fetch_add(1, Relaxed);
-        site.bytes.fetch_add(bytes, Relaxed);
-        trace::alloc(site.address, address, bytes);
+        trace::alloc(call_site, address, bytes);
         Some(())
     }
 
@@ -230,11 +223,7 @@ impl Tracker {
         };
         drop(guard);
         // SAFETY: Taken out of the table, so that it is ours.
-        let (site, bytes) = unsafe { (found.as_ref().site.as_ref(), found.as_ref().bytes) };
-        // ORDERING: For people.
-        site.live.fetch_sub(1, Relaxed);
-        site.bytes.fetch_sub(bytes, Relaxed);
-        trace::free(address, bytes);
+        trace::free(address, unsafe { found.as_ref() }.bytes);
         // SAFETY: As above; allocated with this layout.
         unsafe { metadata::free(About::Track, found.cast(), Layout::new::<Record>()) };
     }
@@ -276,8 +265,6 @@ impl Tracker {
                 next: known.first,
                 address,
                 text,
-                live: AtomicUsize::new(0),
-                bytes: AtomicUsize::new(0),
             })
         };
         known.first = Some(site);

@@ -120,57 +120,30 @@ unsafe fn realloc(
     Ok(NonNull::slice_from_raw_parts(new, layout.size()))
 }
 
-// SAFETY: Memory lives until it is freed, `realloc` takes what `realloc` gave, and it keeps the guarantees:
-// sizes are rounded up to the alignment, and what is so large is aligned; `krealloc` keeps contents.
-unsafe impl Allocator for Kmalloc {
-    const MIN_ALIGN: usize = 8;
+/// Makes a type an allocator over one of the functions.
+macro_rules! allocator {
+    ($name:ident, $min_align:expr, $function:path) => {
+        // SAFETY: Memory lives until it is freed, and `realloc` takes what `realloc` gave. It keeps the
+        // guarantees: sizes are rounded up to the alignment, and what is so large is aligned, or refused;
+        // contents are kept.
+        unsafe impl Allocator for $name {
+            const MIN_ALIGN: usize = $min_align;
 
-    #[inline]
-    unsafe fn realloc(
-        ptr: Option<NonNull<u8>>,
-        layout: Layout,
-        old_layout: Layout,
-        flags: Flags,
-        nid: NumaNode,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let function = sys::quarry_krealloc_node_align;
-        // SAFETY: By the contract of this function.
-        unsafe { realloc(function, ptr, layout, old_layout, flags, nid) }
-    }
+            #[inline]
+            unsafe fn realloc(
+                ptr: Option<NonNull<u8>>,
+                layout: Layout,
+                old_layout: Layout,
+                flags: Flags,
+                nid: NumaNode,
+            ) -> Result<NonNull<[u8]>, AllocError> {
+                // SAFETY: By the contract of this function.
+                unsafe { realloc($function, ptr, layout, old_layout, flags, nid) }
+            }
+        }
+    };
 }
 
-// SAFETY: As for `Kmalloc`; areas are aligned to a page, and more is refused.
-unsafe impl Allocator for Vmalloc {
-    const MIN_ALIGN: usize = PAGE_SIZE;
-
-    #[inline]
-    unsafe fn realloc(
-        ptr: Option<NonNull<u8>>,
-        layout: Layout,
-        old_layout: Layout,
-        flags: Flags,
-        nid: NumaNode,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let function = sys::quarry_vrealloc_node_align;
-        // SAFETY: By the contract of this function.
-        unsafe { realloc(function, ptr, layout, old_layout, flags, nid) }
-    }
-}
-
-// SAFETY: As for `Kmalloc` and `Vmalloc`.
-unsafe impl Allocator for KVmalloc {
-    const MIN_ALIGN: usize = 8;
-
-    #[inline]
-    unsafe fn realloc(
-        ptr: Option<NonNull<u8>>,
-        layout: Layout,
-        old_layout: Layout,
-        flags: Flags,
-        nid: NumaNode,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let function = sys::quarry_kvrealloc_node_align;
-        // SAFETY: By the contract of this function.
-        unsafe { realloc(function, ptr, layout, old_layout, flags, nid) }
-    }
-}
+allocator!(Kmalloc, 8, sys::quarry_krealloc_node_align);
+allocator!(Vmalloc, PAGE_SIZE, sys::quarry_vrealloc_node_align);
+allocator!(KVmalloc, 8, sys::quarry_kvrealloc_node_align);

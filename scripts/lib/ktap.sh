@@ -14,6 +14,9 @@ verdict() {
 	printf '%-7s %s: %s%s%s\n' "$1" "$2" "$3" "${4:+  ${4:0:-6}.${4: -6:1} s}" "${5:+  ($5)}"
 }
 
+# ktap_last_start: passes on what a guest printed since it was started last; what it did before it froze does not count.
+ktap_last_start() { awk '/^[0-9]+ # once more$/ { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }'; }
+
 # ktap_guest NAME: reads what one guest printed, each line after its time in microseconds, the last with the exit status. A test with subtests counts through them: on its
 # own only if it fails and none of them does.
 ktap_guest() {

@@ -4,7 +4,7 @@
 
 # A guest whose heart has not beaten for so many seconds is frozen: neither its processes nor the watchdogs of its kernel get to run.
 # Those would have complained of anything else, the slowest after 120 s.
-FROZEN=300
+FROZEN=${QUARRY_FROZEN:-300}
 
 # watch RUN TIMEOUT BOOT: ends QEMU, and leaves a file that says why: RUN/late after TIMEOUT seconds; RUN/hung if BOOT is not 0 and the
 # guest does not say in RUN/status within BOOT seconds that it is up; RUN/frozen if it then stops to write to RUN/beat. Before that,
