@@ -7,8 +7,8 @@
 //!
 //! # Laws
 //!
-//! - An object is live, or in a magazine, or free in its slab. Its state byte is `OBJECT_LIVE` in the
-//!   first case only.
+//! - An object is live, or in a magazine, or free in its slab, or [left](nolock) to be freed. Its state
+//!   byte is `OBJECT_LIVE` in the first case only.
 //! - Every page of a slab has the slab as its owner in the window table.
 //! - Whoever frees an object, and has let it go, uses the cache with preemption off only: after an
 //!   RCU grace period, a cache whose objects are all free can end.
@@ -71,11 +71,20 @@ use kernel::{
 
 mod bulk;
 mod name;
+mod nolock;
 mod registry;
 mod slab_head;
 mod store;
 
 pub(crate) use name::Name;
+pub(crate) use nolock::{
+    bad_free_nolock,
+    exit,
+    finish,
+    free_nolock,
+    frees_left,
+    init as init_nolock, //
+};
 pub(crate) use registry::{
     create,
     destroy,

@@ -88,9 +88,11 @@ same_as_header!(
     quarry_cache_shrink,
     quarry_kmalloc,
     quarry_kmalloc_node,
+    quarry_kmalloc_nolock,
     quarry_krealloc,
     quarry_krealloc_node_align,
     quarry_kfree,
+    quarry_kfree_nolock,
     quarry_kfree_sensitive,
     quarry_ksize,
     quarry_vmalloc,
@@ -443,6 +445,21 @@ pub(crate) unsafe extern "C" fn quarry_kmalloc_node(
     node: c_int,
 ) -> *mut c_void {
     kmalloc::kmalloc_node(size, Gfp::from_raw(gfp), node)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kmalloc_nolock(
+    size: usize,
+    gfp: bindings::gfp_t,
+    node: c_int,
+) -> *mut c_void {
+    kmalloc::kmalloc_nolock(size, Gfp::from_raw(gfp), node)
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kfree_nolock(p: *const c_void) {
+    // SAFETY: The caller gives up the memory.
+    unsafe { kmalloc::kfree_nolock(p) };
 }
 
 #[no_mangle]

@@ -47,6 +47,7 @@ use kernel::prelude::*;
 
 mod cpu;
 mod home;
+mod nolock;
 
 pub(crate) use cpu::{
     Counters,

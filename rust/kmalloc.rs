@@ -55,6 +55,13 @@ use kernel::{
 };
 
 mod class;
+mod nolock;
+
+pub(crate) use nolock::{
+    kfree_nolock,
+    kmalloc_nolock,
+    nolock_failed, //
+};
 
 use class::SIZES;
 

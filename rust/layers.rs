@@ -35,6 +35,7 @@ enum Step {
     Window,
     Owners,
     Pages,
+    Nolock,
     Classes,
     Areas,
     Pools,
@@ -99,6 +100,9 @@ impl Layers {
         // SAFETY: Called once, after the layer below.
         unsafe { cache::init() };
         // SAFETY: As above.
+        unsafe { cache::init_nolock()? };
+        this.0 = Step::Nolock;
+        // SAFETY: As above.
         unsafe { kmalloc::init()? };
         this.0 = Step::Classes;
         // SAFETY: As above.
@@ -142,10 +146,18 @@ impl Drop for Layers {
             // SAFETY: Set up, and nobody uses it any more.
             leaked += unsafe { vmap_alloc::teardown() };
         }
+        if self.0 >= Step::Nolock {
+            // SAFETY: As above.
+            unsafe { cache::finish() };
+        }
         if self.0 >= Step::Classes {
             leaked += cache::end_released();
             // SAFETY: As above.
             leaked += unsafe { kmalloc::exit() };
+        }
+        if self.0 >= Step::Nolock {
+            // SAFETY: As above. Caches that could not end are not used any more.
+            unsafe { cache::exit() };
         }
         if self.0 >= Step::Pages {
             let left = upkeep::return_pages();

@@ -9,7 +9,8 @@
 //! # Lock order
 //!
 //! No lock is taken while another of the classes `Depot`, `Slab` or `Zone` is held: each is held for
-//! one batch and let go. `Window` is taken alone, and so are `Area`, `Stash` and `Track`.
+//! one batch and let go. `Window` is taken alone, and so are `Area`, `Stash` and `Track`. Where a lock may
+//! be held already, only [`RawLock::try_lock`] is used, and nothing is locked under what it takes.
 
 use crate::bindings;
 use core::{
@@ -98,6 +99,21 @@ impl<T> RawLock<T> {
         // SAFETY: The lock was initialised by `new`.
         let flags = unsafe { bindings::quarry_helper_lock(self.raw.get()) };
         Guard { lock: self, flags }
+    }
+
+    /// Takes the lock and turns interrupts off, unless somebody has it.
+    ///
+    /// Without `CONFIG_SMP` nobody can tell, and it is never taken.
+    ///
+    /// Context: Any, also NMI, and under the lock itself.
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let mut flags = 0;
+        // SAFETY: The lock was initialised by `new`, and there is room for the flags.
+        if unsafe { bindings::quarry_helper_trylock(self.raw.get(), &mut flags) } {
+            Some(Guard { lock: self, flags })
+        } else {
+            None
+        }
     }
 }
 

@@ -4,9 +4,15 @@
 
 use core::{
     ffi::c_void,
+    ptr::null_mut,
     sync::atomic::{
+        AtomicPtr,
         AtomicU64,
-        Ordering::Relaxed, //
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
     }, //
 };
 use kernel::prelude::*;
@@ -15,6 +21,21 @@ use kernel::prelude::*;
 const LOUD: u64 = 32;
 
 static BAD_FREES: AtomicU64 = AtomicU64::new(0);
+static SAID: AtomicU64 = AtomicU64::new(0);
+
+/// Refused frees of one kind that could not be reported when they were found.
+struct Unsaid {
+    count: AtomicU64,
+    /// The last of them.
+    pointer: AtomicPtr<c_void>,
+}
+
+static UNSAID: [Unsaid; BadFree::ALL.len()] = [const {
+    Unsaid {
+        count: AtomicU64::new(0),
+        pointer: AtomicPtr::new(null_mut()),
+    }
+}; BadFree::ALL.len()];
 
 /// Returns how many frees were refused.
 pub(crate) fn bad_frees() -> u64 {
@@ -38,6 +59,14 @@ pub(crate) enum BadFree {
 }
 
 impl BadFree {
+    const ALL: [Self; 5] = [
+        Self::Foreign,
+        Self::Double,
+        Self::Interior,
+        Self::Mismatch,
+        Self::OtherCache,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Foreign => "the memory is not quarry's",
@@ -57,7 +86,13 @@ impl BadFree {
 #[inline(never)]
 pub(crate) fn bad_free(function: &str, pointer: *const c_void, found: BadFree) {
     // ORDERING: Statistics.
-    let before = BAD_FREES.fetch_add(1, Relaxed);
+    BAD_FREES.fetch_add(1, Relaxed);
+    say(function, pointer, found);
+}
+
+fn say(function: &str, pointer: *const c_void, found: BadFree) {
+    // ORDERING: Statistics.
+    let before = SAID.fetch_add(1, Relaxed);
     if before < LOUD {
         pr_err!(
             "bad free: {}({:p}): {}; left alone\n",
@@ -68,5 +103,34 @@ pub(crate) fn bad_free(function: &str, pointer: *const c_void, found: BadFree) {
     }
     if before.wrapping_add(1) == LOUD {
         pr_err!("bad free: more of them are only counted, in stats\n");
+    }
+}
+
+/// Counts a free that is refused where nothing can be printed.
+///
+/// Context: Any, also NMI.
+#[cold]
+#[inline(never)]
+pub(crate) fn bad_free_unsaid(pointer: *const c_void, found: BadFree) {
+    // ORDERING: Statistics.
+    BAD_FREES.fetch_add(1, Relaxed);
+    let kinds = BadFree::ALL.iter().zip(&UNSAID);
+    for (_, unsaid) in kinds.filter(|(kind, _)| **kind == found) {
+        // ORDERING: Of several pointers any is good. Release pairs with the Acquire in `say_unsaid`.
+        unsaid.pointer.store(pointer.cast_mut(), Relaxed);
+        unsaid.count.fetch_add(1, Release);
+    }
+}
+
+/// Reports what could not be reported before, one of each kind: `function` was asked.
+///
+/// Context: Any but NMI.
+pub(crate) fn say_unsaid(function: &str) {
+    for (kind, unsaid) in BadFree::ALL.iter().zip(&UNSAID) {
+        // ORDERING: Acquire pairs with the Release in `bad_free_unsaid`: there is a pointer.
+        if unsaid.count.load(Relaxed) != 0 && unsaid.count.swap(0, Acquire) != 0 {
+            // ORDERING: As above.
+            say(function, unsaid.pointer.load(Relaxed), *kind);
+        }
     }
 }

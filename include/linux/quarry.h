@@ -14,7 +14,8 @@
  * real-time kernel (IRQ_WORK_INIT_HARD, HRTIMER_MODE_HARD). Whether an allocation may sleep is
  * said by its gfp argument: GFP_KERNEL may sleep, GFP_NOWAIT and GFP_ATOMIC
  * never do, and GFP_ATOMIC may use the reserve. A zone modifier is ignored:
- * the pool holds memory that the kernel can address.
+ * the pool holds memory that the kernel can address. quarry_kmalloc_nolock() and
+ * quarry_kfree_nolock() are for all other contexts.
  */
 #ifndef _LINUX_QUARRY_H
 #define _LINUX_QUARRY_H
@@ -270,6 +271,44 @@ void quarry_kfree_sensitive(const void *p);
  * Return: Bytes; 0 for NULL, ZERO_SIZE_PTR and what is not quarry's.
  */
 size_t quarry_ksize(const void *p);
+
+/**
+ * quarry_kmalloc_nolock() - Allocates memory where nothing can be waited for.
+ * @size: bytes, up to 8192
+ * @gfp: __GFP_ZERO clears the memory, __GFP_THISNODE insists on @node; what else
+ *	is there is ignored
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * Takes what this CPU has at hand, or what nobody else is about to take: it
+ * neither spins nor calls the kernel's allocator, and fails sooner than others.
+ * A failure is often that of one moment: an interrupt soon afterwards sees to it
+ * that this CPU has some. With the parameter track=1 there is no record of where
+ * the memory was allocated.
+ *
+ * The memory is freed by quarry_kfree_nolock() or quarry_kfree().
+ *
+ * Context: Any, also NMI, under a raw spinlock, and in what stays in hardirq
+ * context on a real-time kernel.
+ * Return: The memory; ZERO_SIZE_PTR for no bytes; NULL, which must be expected.
+ */
+void *quarry_kmalloc_nolock(size_t size, gfp_t gfp, int node);
+
+/**
+ * quarry_kfree_nolock() - Frees memory where nothing can be waited for.
+ * @p: memory of quarry_kmalloc_nolock(), memory up to 8192 bytes of
+ *	quarry_kmalloc(), NULL or ZERO_SIZE_PTR
+ *
+ * What this CPU has no room for is freed by an interrupt soon afterwards; until
+ * then the first word of the memory is in use. An object of a cache without
+ * constructor goes back to that.
+ *
+ * What cannot be freed is left alone, counted, and reported by that interrupt:
+ * wrong pointers as for quarry_kfree(), larger memory, and objects with a
+ * constructor.
+ *
+ * Context: As quarry_kmalloc_nolock().
+ */
+void quarry_kfree_nolock(const void *p);
 
 static inline void *quarry_kzalloc(size_t size, gfp_t gfp)
 {

@@ -9,6 +9,7 @@
 
 use super::{
     geometry,
+    nolock,
     Cache,
     Constructor, //
 };
@@ -278,6 +279,7 @@ fn on_each_cpu(list: &[Registered], idle_only: bool) {
 }
 
 fn flush(list: &[Registered]) {
+    nolock::settle();
     on_each_cpu(list, false);
     for cache in list {
         cache.cache().flush_depots();
@@ -324,6 +326,7 @@ pub(crate) fn shrink_account(account: &Account) {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn tick() {
+    nolock::settle();
     let caches = CACHES.lock();
     on_each_cpu(&caches.list, true);
     for cache in &caches.list {

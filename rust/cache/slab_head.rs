@@ -43,6 +43,8 @@ use core::{
 pub(crate) const OBJECT_FREE: u8 = 0;
 /// State of an object that is handed out.
 pub(crate) const OBJECT_LIVE: u8 = 1;
+/// State of an object that was freed, by who could not put it anywhere: see [`super::nolock`].
+pub(crate) const OBJECT_LEFT: u8 = 2;
 
 /// The head of a slab's bookkeeping.
 ///

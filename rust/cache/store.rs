@@ -46,11 +46,46 @@ impl Backing for KeepingStore<'_> {
 }
 
 impl Backing for Store<'_> {
-    fn refill(&self, node: usize, _gfp: Gfp, want: u32, mut give: impl FnMut(Run)) -> u32 {
-        let Some(slabs) = self.0.nodes.get(node) else {
-            return 0;
-        };
-        let mut slabs = slabs.lock();
+    fn refill(&self, node: usize, _gfp: Gfp, want: u32, give: impl FnMut(Run)) -> u32 {
+        match self.0.nodes.get(node) {
+            Some(slabs) => self.take(&mut slabs.lock(), want, give),
+            None => 0,
+        }
+    }
+
+    fn drain(&self, node: usize, entries: Entries<'_>) {
+        let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
+        let mut slots = leaving.iter_mut();
+        self.put_back(node, entries, |slabs| {
+            let keep = slabs.nr_slabs() / 4 + 1;
+            let id = slabs.remove_empty(keep)?;
+            match slots.next() {
+                Some(slot) => *slot = Some(id),
+                None => slabs.add(id),
+            }
+            Some(())
+        });
+        for id in leaving.into_iter().flatten() {
+            // SAFETY: Removed from its node above: no object of it is in use.
+            unsafe { self.0.release(id) };
+        }
+    }
+}
+
+impl Store<'_> {
+    /// Takes an object of a node, if that can be done without waiting.
+    ///
+    /// Context: Any, also NMI.
+    pub(super) fn take_nolock(&self, node: usize) -> Option<Entry> {
+        let mut slabs = self.0.nodes.get(node)?.try_lock()?;
+        let mut entry = None;
+        self.take(&mut slabs, 1, |got| entry = got.iter().next());
+        entry
+    }
+
+    /// Takes up to `want` objects of a node and passes them to `give` in runs. Returns how many.
+    #[inline(always)]
+    fn take(&self, slabs: &mut Partial<Slabs>, want: u32, mut give: impl FnMut(Run)) -> u32 {
         let mut taken = 0u32;
         while taken < want {
             let Some(id) = slabs.best() else {
@@ -78,26 +113,6 @@ impl Backing for Store<'_> {
         taken
     }
 
-    fn drain(&self, node: usize, entries: Entries<'_>) {
-        let mut leaving: [Option<SlabId>; LEAVING] = [None; LEAVING];
-        let mut slots = leaving.iter_mut();
-        self.put_back(node, entries, |slabs| {
-            let keep = slabs.nr_slabs() / 4 + 1;
-            let id = slabs.remove_empty(keep)?;
-            match slots.next() {
-                Some(slot) => *slot = Some(id),
-                None => slabs.add(id),
-            }
-            Some(())
-        });
-        for id in leaving.into_iter().flatten() {
-            // SAFETY: Removed from its node above: no object of it is in use.
-            unsafe { self.0.release(id) };
-        }
-    }
-}
-
-impl Store<'_> {
     /// Puts objects of a node back into their slabs, and calls `emptied` when a slab has no used object
     /// left.
     fn put_back(

@@ -4,8 +4,10 @@
 
 use crate::{
     bindings,
+    cache,
     device::clients,
     grow,
+    kmalloc,
     page_alloc::pool,
     stats,
     vmap_alloc, //
@@ -61,6 +63,8 @@ pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     writeln!(f, "area_refused {}", areas.refused)?;
     writeln!(f, "areas_leaving {}", areas.sums.leaving)?;
     writeln!(f, "aside_pages {}", totals.aside_pages)?;
+    writeln!(f, "nolock_failed {}", kmalloc::nolock_failed())?;
+    writeln!(f, "nolock_left {}", cache::frees_left())?;
     for (order, front) in pool().fronts() {
         let (order, counters) = (order.get(), front.counters());
         writeln!(f, "order{order}_allocs {}", counters.allocs)?;

@@ -10,6 +10,15 @@
 //!   pushed goes to `top`, as long as that lies before `end`.
 //! - What came in is what went out and what is there: entries pushed and brought in batches, entries
 //!   popped and taken in batches, entries in the loaded and the spare magazine.
+//!
+//! # NMI
+//!
+//! An NMI may come between any two instructions, also where interrupts are off, and may pop and push. It
+//! finds a section on, and touches nothing, or it finds none, and leaves whole what it has changed. What is
+//! read outside of a section, to decide whether to enter one, is read again in it; the bit that says so is
+//! set by one instruction, or, in `portable.rs`, by a load and a store, between which a section of the NMI
+//! may begin and end, whose pop is then not counted. [`Cpu::count`] may lose an addition of the NMI's. Only
+//! numbers for people come from either.
 
 use crate::{
     magazine::{

@@ -75,6 +75,11 @@ bool quarry_helper_init_on_free(void)
 	return want_init_on_free();
 }
 
+void quarry_helper_init_irq_work(struct irq_work *work, void (*function)(struct irq_work *))
+{
+	init_irq_work(work, function);
+}
+
 void quarry_helper_init_waitqueue_head(struct wait_queue_head *queue)
 {
 	init_waitqueue_head(queue);
@@ -250,6 +255,12 @@ void *quarry_helper_this_cpu(void __percpu *pointer)
 unsigned long quarry_helper_totalram_pages(void)
 {
 	return totalram_pages();
+}
+
+/* Without SMP it would succeed whoever has the lock. */
+bool quarry_helper_trylock(raw_spinlock_t *lock, unsigned long *flags)
+{
+	return IS_ENABLED(CONFIG_SMP) && raw_spin_trylock_irqsave(lock, *flags);
 }
 
 void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags)

@@ -7,6 +7,7 @@
 #define _QUARRY_HELPERS_H
 
 #include <linux/gfp_types.h>
+#include <linux/irq_work.h>
 #include <linux/percpu-defs.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
@@ -44,6 +45,7 @@ void quarry_helper_free_pages(struct page *page, unsigned int order);
 void __percpu *quarry_helper_home(unsigned int slot);
 bool quarry_helper_init_on_alloc(void);
 bool quarry_helper_init_on_free(void);
+void quarry_helper_init_irq_work(struct irq_work *work, void (*function)(struct irq_work *));
 void quarry_helper_init_waitqueue_head(struct wait_queue_head *queue);
 void *quarry_helper_kmalloc_node(size_t size, gfp_t gfp, int nid);
 void *quarry_helper_kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
@@ -84,6 +86,7 @@ void quarry_helper_trace_grow(int node, unsigned long pages);
 void quarry_helper_trace_refill(int node, unsigned int entries);
 void quarry_helper_trace_shrink(int node, unsigned long pages);
 void quarry_helper_trace_slow(int node, unsigned int entries);
+bool quarry_helper_trylock(raw_spinlock_t *lock, unsigned long *flags);
 void quarry_helper_unlock(raw_spinlock_t *lock, unsigned long flags);
 unsigned long quarry_helper_vmalloc_end(void);
 unsigned long quarry_helper_vmalloc_start(void);

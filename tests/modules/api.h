@@ -25,6 +25,12 @@ void works_in_softirq(void);
 void works_when_interrupted_by_itself(void);
 void another_cpu_may_free(void);
 
+/* api_nolock.c */
+void nolock_gives_and_takes(void);
+void nolock_honours_nodes(void);
+void nolock_frees_are_finished_later(void);
+void nolock_refuses_what_it_must(void);
+
 /* api_pools.c */
 void pools_check_their_arguments(void);
 void pools_have_limits(void);
