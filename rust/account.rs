@@ -51,7 +51,10 @@ use crate::{
     preempt,
     report::BadFree,
     state,
-    track,
+    track::{
+        self,
+        Scope, //
+    },
     window::{
         self,
         held,
@@ -178,6 +181,16 @@ impl Account {
     /// Returns what others know it by.
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Returns what its allocations belong to for tracking.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::account(self.number)
+    }
+
+    /// Returns what an allocation belongs to that is charged to an account, or to none.
+    pub(crate) fn scope_of(account: Option<&Self>) -> Scope {
+        account.map_or(Scope::ALL, Self::scope)
     }
 
     /// Returns the nodes that its pages come from.
@@ -333,7 +346,7 @@ impl Account {
         owners::set(first, 1, self.as_owner());
         if page_alloc::has_extras(gfp) {
             // SAFETY: The block is ours.
-            unsafe { page_alloc::extras(block, order, gfp) };
+            unsafe { page_alloc::extras(block, order, gfp, self.scope()) };
         }
         Some(block)
     }

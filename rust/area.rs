@@ -24,7 +24,10 @@ use crate::{
     account::Account,
     area_table::Table,
     bindings,
-    track,
+    track::{
+        self,
+        Scope, //
+    },
     vmalloc::{
         Links,
         Pages,
@@ -247,10 +250,17 @@ impl Spare {
         self.area().account.store(account, Relaxed);
     }
 
-    /// Notes where it is allocated, if that is wanted.
+    /// Notes where it is allocated, if its scope is tracked.
     #[inline]
-    pub(crate) fn track(&self) {
-        track::allocated(self.area().start(), self.area().bytes());
+    pub(crate) fn track(&self, scope: Scope) {
+        track::allocated(self.area().start(), self.area().bytes(), scope);
+    }
+
+    /// Notes it for what it is charged to, in place of what was noted before it was.
+    #[inline]
+    pub(crate) fn track_again(&self) {
+        track::freed(self.area().start());
+        self.track(Account::scope_of(self.area().account()));
     }
 
     /// Takes the charge of the pages back, if there is one.

@@ -18,6 +18,7 @@ use crate::{
     bindings,
     front::{
         Counters,
+        Fast,
         Front,
         Local,
         Slot, //
@@ -42,6 +43,7 @@ use crate::{
         must_clear_on_free,
         Kind, //
     },
+    percpu::CpusHeld,
     pool::Violation,
     report::BadFree,
     slab::{
@@ -50,7 +52,10 @@ use crate::{
         Partial, //
     },
     state,
-    track,
+    track::{
+        self,
+        Scope, //
+    },
     window::{
         self,
         Pfn, //
@@ -229,14 +234,19 @@ impl Cache {
             nodes.push(RawLock::new(slabs, Class::Slab), GFP_KERNEL)?;
         }
         let magazine_bytes = geometry.rounds.wrapping_mul(geometry.stride).max(1);
+        let scope = Account::scope_of(account);
         let cache = Self {
             front: Front::new(
                 About::Slab,
                 geometry.rounds,
                 (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
-                has_extras_on_free(),
+                Self::fast(constructor, scope),
             )?,
-            slow_flags: Self::slow_flags(constructor),
+            // A constructor says what is in memory.
+            slow_flags: match constructor {
+                Some(_) => 0,
+                None => Gfp::ZERO.as_raw(),
+            },
             geometry,
             constructor,
             nodes,
@@ -247,15 +257,26 @@ impl Cache {
         Ok(KBox::new(cache, GFP_KERNEL)?)
     }
 
-    /// Returns the flags of an allocation that need more than the fast path: that which asks to
-    /// clear memory; all, if all memory is cleared; none, if a constructor says what is in it.
-    fn slow_flags(constructor: Option<Constructor>) -> bindings::gfp_t {
+    /// Returns which fast paths there are.
+    fn fast(constructor: Option<Constructor>, scope: Scope) -> Fast {
+        let fast = page_alloc::fast(scope);
         match constructor {
-            _ if track::is_on() => bindings::gfp_t::MAX,
-            Some(_) => 0,
-            None if must_clear(Gfp::NOWAIT) => bindings::gfp_t::MAX,
-            None => Gfp::ZERO.as_raw(),
+            // Not cleared when it is allocated.
+            Some(_) => Fast {
+                pop: !scope.is_slow(),
+                ..fast
+            },
+            None => fast,
         }
+    }
+
+    /// Has allocations and frees take the slow path if they have to be tracked, or the fast one again.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn follow_tracking(&self, cpus: &CpusHeld) {
+        let scope = Account::scope_of(self.account);
+        self.front
+            .set_fast(Self::fast(self.constructor, scope), cpus);
     }
 
     /// Does what is to be done for an object that was its owner's until now.
@@ -304,15 +325,21 @@ impl Cache {
         self.front.counters()
     }
 
+    /// Returns whether an allocation takes more than the fast path.
+    #[inline(always)]
+    fn needs_more(&self, gfp: Gfp) -> bool {
+        gfp.as_raw() & self.slow_flags != 0
+    }
+
     /// Allocates an object by the fast path, if it suffices.
     ///
     /// Context: Any but NMI.
     #[inline(always)]
     pub(crate) fn alloc_fast(&self, gfp: Gfp) -> Option<NonNull<u8>> {
-        if gfp.as_raw() & self.slow_flags != 0 {
+        if self.needs_more(gfp) {
             return None;
         }
-        Some(hand_out(self.front.pop()?))
+        Some(hand_out(self.front.pop_fast()?))
     }
 
     /// Allocates an object.
@@ -346,7 +373,7 @@ impl Cache {
             // SAFETY: The object is ours and has this many bytes.
             unsafe { page_alloc::clear(object, bytes) };
         }
-        track::allocated(object.addr().get(), bytes);
+        track::allocated(object.addr().get(), bytes, Account::scope_of(self.account));
     }
 
     #[cold]

@@ -128,6 +128,7 @@ impl MiscDevice for QuarryDevice {
             bindings::quarry_pool_destroy::COMMAND => call(user, pools::destroy),
             bindings::quarry_pool_limit::COMMAND => call(user, pools::limit),
             bindings::quarry_pool_stats::COMMAND => call(user, pools::stats),
+            bindings::quarry_pool_track::COMMAND => call(user, pools::track),
             _ => return Err(ENOTTY),
         }?;
         Ok(0)

@@ -44,6 +44,7 @@ EXPORT_SYMBOL_GPL(quarry_pool_krealloc);
 EXPORT_SYMBOL_GPL(quarry_pool_kvmalloc);
 EXPORT_SYMBOL_GPL(quarry_pool_purge);
 EXPORT_SYMBOL_GPL(quarry_pool_set_limit);
+EXPORT_SYMBOL_GPL(quarry_pool_track);
 EXPORT_SYMBOL_GPL(quarry_pool_used);
 EXPORT_SYMBOL_GPL(quarry_pool_vmalloc);
 EXPORT_SYMBOL_GPL(quarry_pool_vmalloc_node);

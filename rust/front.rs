@@ -35,14 +35,24 @@ use crate::{
     },
     metadata::About,
     numa,
-    percpu::PerCpu,
+    percpu::{
+        possible_cpus,
+        CpusHeld,
+        PerCpu, //
+    },
     preempt,
     trace::{
         self,
         Magazines, //
     }, //
 };
-use core::ptr::NonNull;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicBool,
+        Ordering::Relaxed, //
+    }, //
+};
 use kernel::prelude::*;
 
 mod cpu;
@@ -60,7 +70,10 @@ use cpu::{
     Section,
     Which, //
 };
+use home::nothing;
 pub(crate) use home::{
+    exit,
+    init,
     Slot,
     NR_CLASSES, //
 };
@@ -115,31 +128,43 @@ impl Node {
     }
 }
 
+/// Which ways there are that take no slow path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fast {
+    /// That of [`Front::pop_fast`], and through a [`Slot`].
+    pub(crate) pop: bool,
+    /// That of [`Local::push`].
+    pub(crate) push: bool,
+}
+
 /// The magazines of all CPUs and nodes for one kind of thing.
 pub(crate) struct Front {
     about: About,
     nodes: KVec<Node>,
-    /// For each CPU, the fast path of the node that it takes memory from.
+    /// For each CPU, the magazines of the node that it takes memory from.
     homes: PerCpu<Local>,
+    /// The same for the fast path; nothing, if there is none.
+    fast_homes: PerCpu<Local>,
     /// Entries of a magazine.
     rounds: u32,
     /// Most full magazines in a depot.
     limit: u32,
+    /// Whether entries are pushed by the fast path.
+    pushes_fast: AtomicBool,
 }
 
 impl Front {
-    /// Creates the front of something that lies in magazines of `rounds`. If it is `closed`, entries are
-    /// taken back by [`Front::push_slow`] only.
+    /// Creates the front of something that lies in magazines of `rounds`.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn new(about: About, rounds: u32, limit: u32, closed: bool) -> Result<Self> {
+    pub(crate) fn new(about: About, rounds: u32, limit: u32, fast: Fast) -> Result<Self> {
         // SAFETY: Set at boot.
         let count = unsafe { bindings::nr_node_ids };
         let mut nodes = KVec::with_capacity(count as usize, GFP_KERNEL)?;
         for index in 0..count {
             let node = Node {
                 index: index as usize,
-                cpus: PerCpu::new(|_| Cpu::new(index, closed))?,
+                cpus: PerCpu::new(|_| Cpu::new(index, fast.push))?,
                 depot: RawLock::new(Depot::new(), Class::Depot),
             };
             nodes.push(node, GFP_KERNEL)?;
@@ -149,21 +174,32 @@ impl Front {
         Ok(Self {
             about,
             homes: PerCpu::new(home)?,
+            fast_homes: PerCpu::new(|cpu| if fast.pop { home(cpu) } else { nothing() })?,
             nodes,
             rounds,
             limit,
+            pushes_fast: AtomicBool::new(fast.push),
         })
     }
 
     /// Publishes the fast path of each CPU in a slot of its table.
     pub(crate) fn publish(&self, slot: Slot) {
-        slot.set(|cpu| Some(*self.homes.on(cpu)));
+        slot.set(|cpu| *self.fast_homes.on(cpu));
     }
 
     /// Returns the fast path of a node.
     #[inline(always)]
     pub(crate) fn local(&self, node: usize) -> Option<Local> {
         Some(self.nodes.get(node)?.local())
+    }
+
+    /// Takes an entry from this CPU's magazine, if there is a fast path.
+    ///
+    /// Context: Any but NMI.
+    #[inline(always)]
+    pub(crate) fn pop_fast(&self) -> Option<Entry> {
+        // SAFETY: The front is alive.
+        unsafe { self.fast_homes.read().pop() }
     }
 
     /// Takes an entry from this CPU's magazine.
@@ -183,13 +219,14 @@ impl Front {
         unsafe { self.local(node)?.pop() }
     }
 
-    /// Passes up to `max` entries of this CPU's loaded magazine to `give`, which takes them all.
+    /// Passes up to `max` entries of this CPU's loaded magazine to `give`, which takes them all, if there is a
+    /// fast path.
     ///
     /// Returns how many. Context: Any but NMI. `give` is called with preemption off.
     #[inline(always)]
     pub(crate) fn pop_many(&self, max: usize, give: impl FnOnce(Entries<'_>)) -> usize {
         let pinned = preempt::pin();
-        let Some(section) = Section::enter(self.homes.read(), &pinned) else {
+        let Some(section) = Section::enter(self.fast_homes.read(), &pinned) else {
             return 0;
         };
         let entries = section.last(max);
@@ -373,6 +410,60 @@ impl Front {
         }
         depot.full.push(full);
         None
+    }
+
+    /// Opens and closes fast paths. One at a time. Where the front is published, that is to be done again.
+    ///
+    /// When it returns, no push is under way that takes a path which was closed; a pop may be.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn set_fast(&self, fast: Fast, cpus: &CpusHeld) {
+        for cpu in possible_cpus() {
+            let home = if fast.pop {
+                *self.homes.on(cpu)
+            } else {
+                nothing()
+            };
+            self.fast_homes.replace(cpu, home);
+        }
+        // ORDERING: One at a time.
+        if self.pushes_fast.load(Relaxed) == fast.push {
+            return;
+        }
+        self.pushes_fast.store(fast.push, Relaxed);
+        for node in &self.nodes {
+            node.cpus
+                .iter()
+                .for_each(|cpu| cpu.set_pushes_fast(fast.push));
+        }
+        for cpu in cpus.offline() {
+            self.nodes
+                .iter()
+                .for_each(|node| node.cpus.on(cpu).look_again());
+        }
+        // A CPU that is using its magazines is asked again.
+        let busy = AtomicBool::new(true);
+        while busy.swap(false, Relaxed) {
+            cpus.on_each_online(&|| {
+                if !self.look_again() {
+                    busy.store(true, Relaxed);
+                }
+            });
+        }
+    }
+
+    /// Has this CPU follow a change, unless it is using its magazines. Returns whether it does.
+    fn look_again(&self) -> bool {
+        let pinned = preempt::pin();
+        self.nodes
+            .iter()
+            .all(|node| match Section::enter(node.local(), &pinned) {
+                Some(section) => {
+                    section.cpu.look_again();
+                    true
+                }
+                None => false,
+            })
     }
 
     /// Counts entries that were handed out or taken back past the front, in bulk.

@@ -28,6 +28,7 @@ use crate::{
         self,
         BadFree, //
     },
+    track::NR_ACCOUNTS,
     window::{
         self,
         Window, //
@@ -79,24 +80,15 @@ const _: () = assert!(SLOTS <= NR_CLASSES);
 /// The caches of all classes.
 type Caches = [&'static Cache; SLOTS];
 
-/// The classes that are charged to no account, and what the fast path needs to know.
-struct Classes {
-    /// Sizes below and up to this one are served by the fast path: none, if all memory is cleared.
-    fast: usize,
-    caches: Caches,
-}
-
-/// Accounts that can have classes: their numbers are below this.
-pub(crate) const NR_ACCOUNTS: usize = 64;
-
 /// The classes of each account, by its number.
 static CHARGED: [AtomicPtr<Caches>; NR_ACCOUNTS] =
     [const { AtomicPtr::new(null_mut()) }; NR_ACCOUNTS];
 
-static CLASSES: Global<Classes> = Global::new();
+/// The classes that are charged to no account.
+static CLASSES: Global<Caches> = Global::new();
 
 #[inline(always)]
-fn classes() -> &'static Classes {
+fn classes() -> &'static Caches {
     // SAFETY: Set by `init`, which runs before anybody can call.
     unsafe { CLASSES.get() }
 }
@@ -108,19 +100,20 @@ fn classes() -> &'static Classes {
 pub(crate) fn kmalloc(size: usize, gfp: Gfp) -> *mut c_void {
     // A size of 0 wraps, and goes the long way.
     let last = size.wrapping_sub(1);
-    let classes = classes();
-    if last < classes.fast && !gfp.wants_zero() {
-        // SAFETY: `fast` is at most this.
-        unsafe { core::hint::assert_unchecked(last < class::LARGEST) };
-        let class = class::class(last);
-        // SAFETY: There are so many classes.
-        unsafe { core::hint::assert_unchecked(class < SLOTS) };
-        // SAFETY: Published by `init`; the caches live as long as this module is in use.
-        if let Some(entry) = unsafe { Slot::class(class).here().pop() } {
-            return cache::hand_out(entry).as_ptr().cast();
-        }
+    if last >= class::LARGEST {
+        return kmalloc_pages(size, gfp, NO_NODE);
     }
-    kmalloc_node(size, gfp, NO_NODE)
+    if gfp.wants_zero() {
+        return kmalloc_node(size, gfp, NO_NODE);
+    }
+    let class = class::class(last);
+    // SAFETY: There are so many classes.
+    unsafe { core::hint::assert_unchecked(class < SLOTS) };
+    // SAFETY: Published by `init`; the caches live as long as this module is in use.
+    match unsafe { Slot::class(class).here().pop() } {
+        Some(entry) => cache::hand_out(entry).as_ptr().cast(),
+        None => kmalloc_node(size, gfp, NO_NODE),
+    }
 }
 
 /// Allocates `size` bytes from a node, or from the nearest. Null if there is no memory.
@@ -129,15 +122,23 @@ pub(crate) fn kmalloc(size: usize, gfp: Gfp) -> *mut c_void {
 #[cold]
 #[inline(never)]
 pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
-    let memory = match size {
-        0 => return core::ptr::without_provenance_mut(ZERO_SIZE),
-        1..=class::LARGEST => {
-            let class = class::class(size - 1) % SLOTS;
-            classes().caches[class].alloc(gfp, nid)
-        }
-        _ => Order::for_pages(size.div_ceil(PAGE_SIZE))
-            .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid)),
-    };
+    let last = size.wrapping_sub(1);
+    if last >= class::LARGEST {
+        return kmalloc_pages(size, gfp, nid);
+    }
+    let memory = classes()[class::class(last) % SLOTS].alloc(gfp, nid);
+    memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
+}
+
+/// Allocates what is too large for a class, or no bytes.
+#[cold]
+#[inline(never)]
+fn kmalloc_pages(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    if size == 0 {
+        return core::ptr::without_provenance_mut(ZERO_SIZE);
+    }
+    let memory = Order::for_pages(size.div_ceil(PAGE_SIZE))
+        .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid));
     memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
 }
 
@@ -334,7 +335,7 @@ pub(crate) fn account_of(pointer: *const c_void) -> Option<&'static Account> {
 /// Returns whether a cache is that of a class.
 pub(crate) fn is_class(cache: &Cache) -> bool {
     let caches = match cache.account() {
-        None => Some(&classes().caches),
+        None => Some(classes()),
         Some(account) => charged(account),
     };
     caches.is_some_and(|caches| caches.iter().any(|class| core::ptr::eq(*class, cache)))
@@ -444,20 +445,17 @@ fn make_caches(account: Option<&'static Account>, name: impl Fn(usize) -> Name) 
 /// Called once, after [`cache::init`] and before anything else of this module.
 pub(crate) unsafe fn init() -> Result {
     let caches = make_caches(None, |class| Name::new(class::name(class)))?;
-    for (class, cache) in caches.iter().enumerate() {
+    // SAFETY: By the contract of this function.
+    unsafe { CLASSES.set(caches) };
+    publish();
+    Ok(())
+}
+
+/// Publishes the fast paths, again when they have changed.
+pub(crate) fn publish() {
+    for (class, cache) in classes().iter().enumerate() {
         cache.publish(Slot::class(class));
     }
-    let classes = Classes {
-        fast: if page_alloc::has_extras(Gfp::NOWAIT) {
-            0
-        } else {
-            class::LARGEST
-        },
-        caches,
-    };
-    // SAFETY: By the contract of this function.
-    unsafe { CLASSES.set(classes) };
-    Ok(())
 }
 
 /// Ends the caches of the classes. Returns how many objects were still live.
@@ -467,7 +465,7 @@ pub(crate) unsafe fn init() -> Result {
 /// Nobody uses this module any more.
 pub(crate) unsafe fn exit() -> usize {
     // SAFETY: By the contract of this function.
-    unsafe { end_caches(&classes().caches) }
+    unsafe { end_caches(classes()) }
 }
 
 /// Ends caches, and reports those that cannot end. Returns how many objects are live.

@@ -6,14 +6,22 @@ use crate::{
     bindings,
     cache,
     device,
+    front,
     grow,
+    hotplug::Hotplug,
     kmalloc,
     numa,
     owners,
     page_alloc,
+    percpu::wait_for_hotplug,
     pool::Watermark,
     pools,
-    track,
+    track::{
+        self,
+        Scope,
+        Stage, //
+    },
+    tracking,
     upkeep,
     vmap_alloc,
     window, //
@@ -32,6 +40,7 @@ enum Step {
     Nothing,
     Track,
     Numa,
+    Fronts,
     Window,
     Owners,
     Pages,
@@ -42,7 +51,10 @@ enum Step {
 }
 
 /// All layers, until dropped.
-pub(crate) struct Layers(Step);
+pub(crate) struct Layers {
+    step: Step,
+    hotplug: Option<Hotplug>,
+}
 
 impl Layers {
     /// Sets all layers up.
@@ -56,7 +68,10 @@ impl Layers {
         track: u8,
     ) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
-        let mut this = Self(Step::Nothing);
+        let mut this = Self {
+            step: Step::Nothing,
+            hotplug: None,
+        };
         let pages = |bytes: Option<u64>| {
             let pages = bytes.and_then(|bytes| usize::try_from(bytes / PAGE_SIZE as u64).ok());
             pages.ok_or(EINVAL)
@@ -81,38 +96,47 @@ impl Layers {
             return Err(EINVAL);
         }
         // SAFETY: Called once, first.
-        unsafe { track::init(track == 1)? };
-        this.0 = Step::Track;
+        unsafe { tracking::init() };
+        if track == 1 {
+            track::prepare()?;
+            track::set(Scope::ALL, Stage::On);
+        }
+        this.step = Step::Track;
         // SAFETY: Called once, after that.
         unsafe { numa::init()? };
-        this.0 = Step::Numa;
+        this.step = Step::Numa;
+        // SAFETY: Called once, after the layer below.
+        unsafe { front::init()? };
+        this.step = Step::Fronts;
         // SAFETY: Called once, after the layer below.
         unsafe { window::init()? };
-        this.0 = Step::Window;
+        this.step = Step::Window;
         // SAFETY: Called once, after the layer below.
         unsafe { owners::init()? };
-        this.0 = Step::Owners;
+        this.step = Step::Owners;
         // SAFETY: Called once, after the layer below.
         unsafe { page_alloc::init(watermark, clear)? };
-        this.0 = Step::Pages;
+        this.step = Step::Pages;
         grow::set_limit(limit);
         grow::prime();
         // SAFETY: Called once, after the layer below.
         unsafe { cache::init() };
         // SAFETY: As above.
+        this.hotplug = Some(unsafe { Hotplug::new()? });
+        // SAFETY: As above.
         unsafe { cache::init_nolock()? };
-        this.0 = Step::Nolock;
+        this.step = Step::Nolock;
         // SAFETY: As above.
         unsafe { kmalloc::init()? };
-        this.0 = Step::Classes;
+        this.step = Step::Classes;
         // SAFETY: As above.
         unsafe { vmap_alloc::init(None)? };
-        this.0 = Step::Areas;
+        this.step = Step::Areas;
         // CAST: Lossless.
         let users = (limit / 100).saturating_mul(user_percent as usize);
         // SAFETY: As above.
         unsafe { pools::init(users)? };
-        this.0 = Step::Pools;
+        this.step = Step::Pools;
         // SAFETY: Called once, before the device is registered.
         unsafe { device::init() };
         let (pool, reserve) = (grow::growth().pages, grow::reserved());
@@ -128,39 +152,44 @@ impl Layers {
 
 impl Drop for Layers {
     fn drop(&mut self) {
-        if self.0 == Step::Nothing {
+        if self.step == Step::Nothing {
             return;
         }
         let peak = grow::growth().peak;
         let mut leaked = 0;
         // Everything must be empty before the layers below end.
-        if self.0 >= Step::Pools {
+        if self.step >= Step::Pools {
             device::exit();
+            if cache::end_released() != 0 {
+                wait_for_hotplug();
+                cache::end_released();
+            }
             // SAFETY: Set up, and nobody uses it any more.
             unsafe { pools::exit() };
         }
         if track::any_live() {
             track::report(|_| true);
         }
-        if self.0 >= Step::Areas {
+        if self.step >= Step::Areas {
             // SAFETY: Set up, and nobody uses it any more.
             leaked += unsafe { vmap_alloc::teardown() };
         }
-        if self.0 >= Step::Nolock {
+        if self.step >= Step::Nolock {
             // SAFETY: As above.
             unsafe { cache::finish() };
         }
-        if self.0 >= Step::Classes {
+        if self.step >= Step::Classes {
             leaked += cache::end_released();
             // SAFETY: As above.
             leaked += unsafe { kmalloc::exit() };
         }
-        if self.0 >= Step::Nolock {
+        if self.step >= Step::Nolock {
             // SAFETY: As above. Caches that could not end are not used any more.
             unsafe { cache::exit() };
         }
-        if self.0 >= Step::Pages {
+        if self.step >= Step::Pages {
             let left = upkeep::return_pages();
+            self.hotplug = None;
             // SAFETY: Nobody allocates any more.
             unsafe { track::exit() };
             if left != 0 || leaked != 0 {
@@ -172,15 +201,19 @@ impl Drop for Layers {
             // SAFETY: Empty, and nobody uses it any more.
             unsafe { page_alloc::exit() };
         }
-        if self.0 >= Step::Owners {
+        if self.step >= Step::Owners {
             // SAFETY: As above.
             unsafe { owners::exit() };
         }
-        if self.0 >= Step::Window {
+        if self.step >= Step::Window {
             // SAFETY: As above.
             unsafe { window::exit() };
         }
-        if self.0 >= Step::Numa {
+        if self.step >= Step::Fronts {
+            // SAFETY: As above.
+            unsafe { front::exit() };
+        }
+        if self.step >= Step::Numa {
             // SAFETY: As above.
             unsafe { numa::exit() };
         }

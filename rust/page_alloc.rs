@@ -15,6 +15,7 @@ use crate::{
     },
     front::{
         Backing,
+        Fast,
         Front,
         Slot, //
     },
@@ -33,6 +34,7 @@ use crate::{
     },
     metadata::About,
     numa,
+    percpu::CpusHeld,
     pool::{
         Order,
         Watermark,
@@ -41,7 +43,10 @@ use crate::{
     },
     report::BadFree,
     state,
-    track,
+    track::{
+        self,
+        Scope, //
+    },
     window::{
         self,
         cached,
@@ -103,8 +108,6 @@ pub(crate) struct Pool {
     fronts: KVec<Front>,
     /// For each node, the fast paths of all orders.
     locals: KVec<KBox<Locals>>,
-    /// Orders below this one are served by the fast path: none, if all memory is cleared.
-    fast: u32,
     watermark: Watermark,
 }
 
@@ -162,14 +165,14 @@ pub(crate) fn must_clear(gfp: Gfp) -> bool {
 /// Returns whether an allocation takes more than handing memory over: see [`must_clear`] and [`track`].
 #[inline(always)]
 pub(crate) fn has_extras(gfp: Gfp) -> bool {
-    // ORDERING: Set before anybody can call.
+    // ORDERING: As in `track::Scope::at`.
     gfp.wants_zero() || EXTRAS_ON_ALLOC.load(Relaxed)
 }
 
 /// Returns whether a free takes more than taking memory back: see [`must_clear_on_free`] and [`track`].
 #[inline(always)]
 pub(crate) fn has_extras_on_free() -> bool {
-    // ORDERING: Set before anybody can call.
+    // ORDERING: As in `track::Scope::at`.
     EXTRAS_ON_FREE.load(Relaxed)
 }
 
@@ -181,13 +184,13 @@ pub(crate) fn has_extras_on_free() -> bool {
 /// The block is ours.
 #[cold]
 #[inline(never)]
-pub(crate) unsafe fn extras(address: NonNull<u8>, order: Order, gfp: Gfp) {
+pub(crate) unsafe fn extras(address: NonNull<u8>, order: Order, gfp: Gfp, scope: Scope) {
     let bytes = PAGE_SIZE << order.get();
     if must_clear(gfp) {
         // SAFETY: By the contract of this function, and it has this many bytes.
         unsafe { clear(address, bytes) };
     }
-    track::allocated(address.addr().get(), bytes);
+    track::allocated(address.addr().get(), bytes, scope);
 }
 
 /// Does the same when it is freed.
@@ -331,12 +334,10 @@ fn run(index: usize, frame: usize, order: Order, count: usize) -> Option<Run> {
 /// Allocates a block by the fast path, if it suffices, and returns its address.
 #[inline(always)]
 pub(crate) fn alloc_fast(kind: Kind, gfp: Gfp, order: u32) -> Option<NonNull<u8>> {
-    let pool = pool();
-    if order >= pool.fast || gfp.wants_zero() {
+    // CAST: Lossless.
+    if gfp.wants_zero() || order as usize >= NR_ORDERS {
         return None;
     }
-    // SAFETY: `fast` is at most this.
-    unsafe { core::hint::assert_unchecked((order as usize) < NR_ORDERS) };
     // SAFETY: Published by `init`; the front lives as long as the pool.
     let entry = unsafe { Slot::order(order as usize).here().pop() }?;
     // ORDERING: The block is ours alone. CAST: Below 16.
@@ -350,7 +351,7 @@ pub(crate) fn alloc(kind: Kind, gfp: Gfp, order: Order, nid: i32) -> Option<NonN
     let address = alloc_unclear(kind, gfp, order, nid)?;
     if has_extras(gfp) {
         // SAFETY: Just allocated.
-        unsafe { extras(address, order, gfp) };
+        unsafe { extras(address, order, gfp, Scope::ALL) };
     }
     Some(address)
 }
@@ -526,12 +527,10 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     CLEAR_ON_ALLOC.store(clear.unwrap_or(kernel_clears), Relaxed);
     // SAFETY: As above.
     CLEAR_ON_FREE.store(unsafe { bindings::quarry_helper_init_on_free() }, Relaxed);
-    // ORDERING: As above.
-    EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || track::is_on(), Relaxed);
-    EXTRAS_ON_FREE.store(must_clear_on_free() || track::is_on(), Relaxed);
+    set_extras();
     let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
     for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
-        let front = Front::new(About::Pool, rounds, limit, has_extras_on_free())?;
+        let front = Front::new(About::Pool, rounds, limit, fast(Scope::ALL))?;
         front.publish(Slot::order(fronts.len()));
         fronts.push(front, GFP_KERNEL)?;
     }
@@ -547,17 +546,37 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
         zones,
         fronts,
         locals,
-        // CAST: 11.
-        fast: if has_extras(Gfp::NOWAIT) {
-            0
-        } else {
-            NR_ORDERS as u32
-        },
         watermark,
     };
     // SAFETY: By the contract of this function.
     unsafe { POOL.set(pool) };
     Ok(())
+}
+
+/// Says whether there are extras.
+fn set_extras() {
+    // ORDERING: As in `track::Scope::at`.
+    EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || track::is_on(), Relaxed);
+    EXTRAS_ON_FREE.store(must_clear_on_free() || track::is_on(), Relaxed);
+}
+
+/// Returns which fast paths there are in a scope: none for what has extras.
+pub(crate) fn fast(scope: Scope) -> Fast {
+    Fast {
+        pop: !must_clear(Gfp::NOWAIT) && !scope.is_slow(),
+        push: !must_clear_on_free() && !scope.is_slow(),
+    }
+}
+
+/// Has allocations and frees take the slow path if they have to be tracked, or the fast one again.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn follow_tracking(cpus: &CpusHeld) {
+    set_extras();
+    for (order, front) in pool().fronts() {
+        front.set_fast(fast(Scope::ALL), cpus);
+        front.publish(Slot::order(order.index()));
+    }
 }
 
 /// Ends the pool, after all its chunks have gone back.

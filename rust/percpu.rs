@@ -8,8 +8,14 @@ use crate::{
     bindings,
     preempt::PinnedCpu, //
 };
-use core::ptr::NonNull;
-use kernel::prelude::*;
+use core::{
+    ffi::c_void,
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    types::NotThreadSafe, //
+};
 
 /// Returns the possible CPUs.
 pub(crate) fn possible_cpus() -> impl Iterator<Item = u32> {
@@ -20,6 +26,62 @@ pub(crate) fn possible_cpus() -> impl Iterator<Item = u32> {
         (cpu < unsafe { bindings::nr_cpu_ids }).then_some(cpu)
     };
     core::iter::successors(next(0), move |cpu| next(cpu.wrapping_add(1)))
+}
+
+/// No CPU comes or goes until this is dropped.
+///
+/// # Lock order
+///
+/// Before every lock of this module: what is called when a CPU has gone takes some.
+pub(crate) struct CpusHeld(NotThreadSafe);
+
+impl CpusHeld {
+    /// Waits until no CPU is coming or going, and keeps it so.
+    ///
+    /// Context: Process context. May sleep.
+    pub(crate) fn new() -> Self {
+        // SAFETY: The caller may sleep; let go when this is dropped, by the same task.
+        unsafe { bindings::quarry_helper_cpus_read_lock() };
+        Self(NotThreadSafe)
+    }
+
+    /// Returns the possible CPUs that are not online.
+    pub(crate) fn offline(&self) -> impl Iterator<Item = u32> {
+        // SAFETY: Looks at a mask.
+        possible_cpus().filter(|&cpu| !unsafe { bindings::quarry_helper_cpu_online(cpu) })
+    }
+
+    /// Calls `f` on each CPU that is online, in an interrupt or with preemption off, and waits for all.
+    ///
+    /// Context: Process context.
+    pub(crate) fn on_each_online<F: Fn() + Sync>(&self, f: &F) {
+        /// # Safety
+        ///
+        /// The argument is a reference to an `F`.
+        unsafe extern "C" fn call<F: Fn() + Sync>(f: *mut c_void) {
+            // SAFETY: By the contract of this function.
+            let f = unsafe { &*f.cast_const().cast::<F>() };
+            f();
+        }
+        let argument = core::ptr::from_ref(f).cast_mut().cast();
+        // SAFETY: `call` may run in an interrupt, as `f` may; the call waits for all CPUs, so that `f`
+        // outlives its use.
+        unsafe { bindings::quarry_helper_on_each_cpu(Some(call::<F>), argument) };
+    }
+}
+
+impl Drop for CpusHeld {
+    fn drop(&mut self) {
+        // SAFETY: Taken in `new`.
+        unsafe { bindings::quarry_helper_cpus_read_unlock() };
+    }
+}
+
+/// Waits until a CPU that is going has gone, and its magazines are emptied.
+///
+/// Context: Process context, not when called by hotplug. May sleep.
+pub(crate) fn wait_for_hotplug() {
+    drop(CpusHeld::new());
 }
 
 /// A value for each possible CPU, freed when dropped.
@@ -106,6 +168,18 @@ impl<T> PerCpu<T> {
         T: Copy,
     {
         imp::read(self.pointer)
+    }
+
+    /// Replaces the value of a possible CPU, which others get by [`PerCpu::read`] only: the old or the new one.
+    ///
+    /// One at a time.
+    pub(crate) fn replace(&self, cpu: u32, value: T)
+    where
+        T: Copy,
+    {
+        // SAFETY: By the type invariants, the value is valid for writes; whoever reads it, reads a word as
+        // a whole.
+        unsafe { self.slot(cpu).write_volatile(value) };
     }
 
     /// Returns a copy of the pointer, for where a level of indirection is to be saved.
@@ -248,6 +322,6 @@ mod imp {
     pub(super) fn read<T: Copy>(pointer: NonNull<T>) -> T {
         let _pinned = crate::preempt::pin();
         // SAFETY: The value of this CPU is initialised, by the invariants of `PerCpu`.
-        unsafe { *this_cpu(pointer.as_ptr()) }
+        unsafe { this_cpu(pointer.as_ptr()).read_volatile() }
     }
 }

@@ -18,7 +18,12 @@ use crate::{
     },
     kmalloc,
     kvmalloc,
-    track, //
+    percpu::wait_for_hotplug,
+    track::{
+        self,
+        NR_ACCOUNTS, //
+    },
+    tracking, //
 };
 use core::{
     ops::ControlFlow,
@@ -205,7 +210,7 @@ impl Pools {
             return Err(EEXIST);
         }
         let taken = |number: usize| self.iter().any(|pool| pool.account().number() == number);
-        let number = (0..kmalloc::NR_ACCOUNTS)
+        let number = (0..NR_ACCOUNTS)
             .find(|&number| !taken(number))
             .ok_or(ENOSPC)?;
         self.list.reserve(1, GFP_KERNEL)?;
@@ -273,8 +278,7 @@ pub(crate) unsafe fn destroy(wanted: impl Fn(&Pool) -> bool, rest: Rest) -> Resu
         // SAFETY: By the contract of this function.
         unsafe { purge::purge(account) };
     }
-    cache::shrink_account(account);
-    if account.state().usage.used != 0 || purge::nr_caches(account) != 0 {
+    if !is_unused(account) {
         report(this);
         return Err(EBUSY);
     }
@@ -283,10 +287,26 @@ pub(crate) unsafe fn destroy(wanted: impl Fn(&Pool) -> bool, rest: Rest) -> Resu
         // Statics are never dropped, so that the last pool takes the list's memory along.
         pools.list = KVec::new();
     }
-    drop(pools);
+    // Under the lock still, since the number of the account is the next one's once it is let go.
     // SAFETY: Taken out of the list above, and by contract nobody uses it.
     unsafe { end(pool) };
     Ok(())
+}
+
+/// Gives back what is free of an account, and returns whether nothing is charged to it then.
+fn is_unused(account: &Account) -> bool {
+    let used = || {
+        cache::shrink_account(account);
+        account.state().usage.used
+    };
+    if used() != 0 {
+        // Objects may lie in a magazine of a CPU that is going.
+        wait_for_hotplug();
+        if used() != 0 {
+            return false;
+        }
+    }
+    purge::nr_caches(account) == 0
 }
 
 /// # Safety
@@ -296,6 +316,8 @@ unsafe fn end(pool: NonNull<Pool>) {
     // SAFETY: By the contract of this function.
     let pool = unsafe { KBox::from_raw(pool.as_ptr()) };
     let account = pool.account;
+    // Switching off needs no memory.
+    let _ = tracking::set(pool.account().scope(), false);
     // SAFETY: As above.
     unsafe { kmalloc::close(pool.account()) };
     // Whoever took the last charge back has preemption off until it is done with the account.
@@ -351,8 +373,7 @@ pub(crate) unsafe fn exit() {
     for pool in list {
         // SAFETY: Taken out of the list, so that it is alive.
         let this = unsafe { pool.as_ref() };
-        cache::shrink_account(this.account());
-        if this.account().state().usage.used == 0 {
+        if is_unused(this.account()) {
             // SAFETY: By the contract of this function.
             unsafe { end(pool) };
         } else {
@@ -423,11 +444,12 @@ pub(crate) fn describe(pool: &Pool, out: &mut bindings::quarry_pool_stats) {
         pages => (pages as u64).saturating_mul(PAGE_SIZE as u64),
     };
     out.pool = pool.id();
-    out.traits = if pool.is_kernels() {
-        bindings::QUARRY_POOL_KERNELS
-    } else {
-        0
-    };
+    let trait_if = |has: bool, bit: u32| if has { bit } else { 0 };
+    out.traits = trait_if(pool.is_kernels(), bindings::QUARRY_POOL_KERNELS)
+        | trait_if(
+            pool.account().scope().is_tracked(),
+            bindings::QUARRY_POOL_TRACKED,
+        );
     out.limit = bytes(state.usage.limit);
     out.reserve = bytes(state.usage.reserve);
     out.used = bytes(state.usage.used);

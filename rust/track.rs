@@ -2,13 +2,17 @@
 
 //! Where what is live was allocated.
 //!
-//! When the module is loaded with `track=1`, each public allocation leaves a record: where it was made,
-//! with its stack, when, and on which CPU. What frees it removes the record before anybody else can get
-//! the memory. Every allocation and every free takes the slow path then: the fast ones are switched off
-//! by what they read anyway, as `init_on_alloc` does it, and have no instruction for this.
+//! While a scope is tracked, each public allocation in it leaves a record: where it was made, with its
+//! stack, when, and on which CPU. What frees it removes the record before anybody else can get the memory.
+//! Every allocation and every free takes the slow path then: the fast ones are switched off by what they
+//! read anyway, as `init_on_alloc` does it, and have no instruction for this. [`crate::tracking`] switches.
 //!
 //! Records lie in a table by address, call sites in another, whose text is made when a site is first
 //! seen: a module that leaks may be gone when it is shown.
+//!
+//! # Laws
+//!
+//! - There is at most one record of an address: a scope has records only while frees in it look for them.
 //!
 //! # Lock order
 //!
@@ -17,7 +21,6 @@
 use crate::{
     bindings,
     gfp::Gfp,
-    global::Global,
     lock::{
         Class,
         RawLock, //
@@ -26,16 +29,26 @@ use crate::{
         self,
         About, //
     },
+    preempt,
     trace, //
 };
 use core::{
     alloc::Layout,
     ffi::CStr,
-    ptr::NonNull,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
     sync::atomic::{
         AtomicBool,
+        AtomicPtr,
         AtomicU64,
-        Ordering::Relaxed, //
+        AtomicU8,
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
     }, //
 };
 use kernel::{
@@ -58,8 +71,66 @@ const MOST_SITES: usize = 4096;
 /// Call sites that a report shows.
 const SHOWN: usize = 16;
 
-static ON: AtomicBool = AtomicBool::new(false);
-static TRACKER: Global<Tracker> = Global::new();
+/// Scopes: everything, and each account by its number.
+const NR_SCOPES: usize = 1 + NR_ACCOUNTS;
+/// Numbers of accounts are below this.
+pub(crate) const NR_ACCOUNTS: usize = 64;
+
+static STAGES: [AtomicU8; NR_SCOPES] = [const { AtomicU8::new(Stage::Off as u8) }; NR_SCOPES];
+/// Whether a stage of any scope is not `Off`.
+static ANY: AtomicBool = AtomicBool::new(false);
+/// Made when something is tracked first; it stays until `exit`.
+static TRACKER: AtomicPtr<Tracker> = AtomicPtr::new(null_mut());
+
+/// What an allocation belongs to, and tracking is switched on for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope(u8);
+
+impl Scope {
+    /// Everything; and what is charged to no account.
+    pub(crate) const ALL: Self = Self(0);
+
+    /// What is charged to the account with a number.
+    pub(crate) const fn account(number: usize) -> Self {
+        // CAST: At most `NR_ACCOUNTS`.
+        Self((1 + number % NR_ACCOUNTS) as u8)
+    }
+
+    fn at(self) -> u8 {
+        // ORDERING: A switch waits for a grace period between two stages, so that whoever sees one sees what
+        // was done before it.
+        STAGES
+            .get(self.0 as usize)
+            .map_or(Stage::Off as u8, |stage| stage.load(Relaxed))
+    }
+
+    /// Returns the stage that the scope itself is at.
+    pub(crate) fn is_at(self, stage: Stage) -> bool {
+        self.at() == stage as u8
+    }
+
+    /// Returns whether records are made of its allocations.
+    pub(crate) fn is_tracked(self) -> bool {
+        Self::ALL.is_at(Stage::On) || self.is_at(Stage::On)
+    }
+
+    /// Returns whether its allocations and frees have to take the slow path.
+    pub(crate) fn is_slow(self) -> bool {
+        !Self::ALL.is_at(Stage::Off) || !self.is_at(Stage::Off)
+    }
+}
+
+/// How far a scope is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// There are no records.
+    Off,
+    /// Frees look for records; allocations make none.
+    Frees,
+    /// Allocations make records.
+    On,
+}
 
 /// A live allocation.
 struct Record {
@@ -69,6 +140,7 @@ struct Record {
     site: NonNull<Site>,
     stack: bindings::depot_stack_handle_t,
     cpu: u32,
+    scope: Scope,
     since: Instant<Monotonic>,
 }
 
@@ -114,25 +186,26 @@ pub(crate) struct Found {
     pub(crate) bytes: usize,
 }
 
-/// Returns whether allocations are tracked. Does not change while anybody can allocate.
+/// Returns whether anything is tracked, or was a moment ago.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
-    // ORDERING: Set before anybody can call.
-    ON.load(Relaxed)
+    // ORDERING: As in `Scope::at`.
+    ANY.load(Relaxed)
 }
 
-fn tracker() -> &'static Tracker {
-    // SAFETY: Called only when tracking is on, and that is after `init`.
-    unsafe { TRACKER.get() }
+fn tracker() -> Option<&'static Tracker> {
+    // ORDERING: Acquire pairs with the Release in `prepare`.
+    // SAFETY: Null, or made by `prepare`; it stays until `exit`, when nobody calls.
+    unsafe { TRACKER.load(Acquire).as_ref() }
 }
 
-/// Notes an allocation.
+/// Notes an allocation, if its scope is tracked.
 ///
 /// Context: Any but NMI, without locks.
 #[inline(always)]
-pub(crate) fn allocated(address: usize, bytes: usize) {
+pub(crate) fn allocated(address: usize, bytes: usize, scope: Scope) {
     if is_on() && address != 0 {
-        note(address, bytes);
+        note(address, bytes, scope);
     }
 }
 
@@ -142,13 +215,20 @@ pub(crate) fn allocated(address: usize, bytes: usize) {
 #[inline(always)]
 pub(crate) fn freed(address: usize) {
     if is_on() {
-        tracker().forget(address);
+        if let Some(tracker) = tracker() {
+            tracker.forget(address);
+        }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn note(address: usize, bytes: usize) {
+fn note(address: usize, bytes: usize, scope: Scope) {
+    // A switch waits for whoever has preemption off, and then drops records.
+    let _pinned = preempt::pin();
+    let Some(tracker) = tracker().filter(|_| scope.is_tracked()) else {
+        return;
+    };
     let mut frames = [0usize; DEPTH];
     // CAST: A small number.
     // SAFETY: The array has room for so many.
@@ -158,8 +238,7 @@ fn note(address: usize, bytes: usize) {
     let ours = |&frame: &usize| unsafe { bindings::quarry_helper_within_this_module(frame) };
     let outside = frames.iter().position(|frame| !ours(frame));
     let frames = frames.get(outside.unwrap_or(0)..).unwrap_or_default();
-    let tracker = tracker();
-    if tracker.add(address, bytes, frames).is_none() {
+    if tracker.add(address, bytes, scope, frames).is_none() {
         // ORDERING: For people.
         tracker.lost.fetch_add(1, Relaxed);
     }
@@ -172,7 +251,7 @@ impl Tracker {
         self.buckets.get(hash >> (usize::BITS - BUCKETS.ilog2()))
     }
 
-    fn add(&self, address: usize, bytes: usize, frames: &[usize]) -> Option<()> {
+    fn add(&self, address: usize, bytes: usize, scope: Scope, frames: &[usize]) -> Option<()> {
         let call_site = frames.first().copied().unwrap_or(0);
         let site = self.site(call_site)?;
         let gfp = Gfp::NOWAIT.with(Gfp::NOWARN).as_raw();
@@ -194,6 +273,7 @@ impl Tracker {
                 stack,
                 // A hint, for people.
                 cpu: bindings::quarry_helper_raw_smp_processor_id(),
+                scope,
                 since: Instant::now(),
             })
         };
@@ -226,6 +306,33 @@ impl Tracker {
         trace::free(address, unsafe { found.as_ref() }.bytes);
         // SAFETY: As above; allocated with this layout.
         unsafe { metadata::free(About::Track, found.cast(), Layout::new::<Record>()) };
+    }
+
+    /// Drops the records that are `unwanted`.
+    fn drop_records(&self, unwanted: impl Fn(&Record) -> bool) {
+        for bucket in &self.buckets {
+            let mut dropped = None;
+            let mut guard = bucket.lock();
+            let mut link = &mut guard.0;
+            while let Some(mut record) = *link {
+                // SAFETY: A record in the table is alive, and changed under the lock only.
+                let this = unsafe { record.as_mut() };
+                if unwanted(this) {
+                    *link = this.next;
+                    this.next = dropped;
+                    dropped = Some(record);
+                } else {
+                    link = &mut this.next;
+                }
+            }
+            drop(guard);
+            while let Some(record) = dropped {
+                // SAFETY: Taken out of the table, so that it is ours.
+                dropped = unsafe { record.as_ref() }.next;
+                // SAFETY: As above; allocated with this layout.
+                unsafe { metadata::free(About::Track, record.cast(), Layout::new::<Record>()) };
+            }
+        }
     }
 
     /// Returns the call site at an address, made if need be.
@@ -371,19 +478,15 @@ impl Found {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn for_each(mut f: impl FnMut(&Found)) {
-    if is_on() {
-        tracker().collect(|_| true).iter().for_each(&mut f);
+    if let Some(tracker) = tracker() {
+        tracker.collect(|_| true).iter().for_each(&mut f);
     }
 }
 
 /// Returns how many allocations have no record, for lack of memory.
 pub(crate) fn lost() -> u64 {
-    if is_on() {
-        // ORDERING: For people.
-        tracker().lost.load(Relaxed)
-    } else {
-        0
-    }
+    // ORDERING: For people.
+    tracker().map_or(0, |tracker| tracker.lost.load(Relaxed))
 }
 
 /// Says in the log where what is still live was allocated, as far as it is `wanted`: a predicate of its
@@ -391,11 +494,11 @@ pub(crate) fn lost() -> u64 {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn report(wanted: impl FnMut(usize) -> bool) {
-    if !is_on() {
-        pr_err!("leak: load quarry with track=1 to see where it was allocated\n");
+    let Some(tracker) = tracker().filter(|_| is_on()) else {
+        pr_err!("leak: track allocations (quarry pool track, or track=1) to see where it was allocated\n");
         return;
-    }
-    let mut all = tracker().collect(wanted);
+    };
+    let mut all = tracker.collect(wanted);
     // One after the other: sorting takes more of the stack than there should be of it here.
     for _ in 0..SHOWN.min(all.len()) {
         let most = all.iter().enumerate().max_by_key(|(_, found)| found.bytes);
@@ -421,13 +524,11 @@ pub(crate) fn any_live() -> bool {
     any
 }
 
-/// Begins to track, if `on`.
+/// Makes what is needed to track, if that is not there yet.
 ///
-/// # Safety
-///
-/// Called once, before anybody can allocate.
-pub(crate) unsafe fn init(on: bool) -> Result {
-    if !on {
+/// Context: Process context, one at a time. May sleep.
+pub(crate) fn prepare() -> Result {
+    if tracker().is_some() {
         return Ok(());
     }
     // SAFETY: May sleep, and be called more than once.
@@ -445,34 +546,47 @@ pub(crate) unsafe fn init(on: bool) -> Result {
         sites: RawLock::new(sites, Class::Track),
         lost: AtomicU64::new(0),
     };
-    // SAFETY: By the contract of this function.
-    unsafe { TRACKER.set(tracker) };
-    // ORDERING: By the contract of this function, nobody looks yet.
-    ON.store(true, Relaxed);
+    let tracker = KBox::into_raw(KBox::new(tracker, GFP_KERNEL)?);
+    // ORDERING: Release pairs with the Acquire in `tracker`.
+    TRACKER.store(tracker, Release);
     Ok(())
 }
 
-/// Ends tracking.
+/// Says how far a scope is.
+///
+/// Context: One at a time, after [`prepare`]. [`crate::tracking`] says what lies between two stages.
+pub(crate) fn set(scope: Scope, stage: Stage) {
+    let off = |stage: &AtomicU8| stage.load(Relaxed) == Stage::Off as u8;
+    // ORDERING: See `Scope::at`.
+    if let Some(slot) = STAGES.get(scope.0 as usize) {
+        slot.store(stage as u8, Relaxed);
+    }
+    ANY.store(!STAGES.iter().all(off), Relaxed);
+}
+
+/// Drops the records of scopes that are tracked no more.
+pub(crate) fn drop_untracked() {
+    if let Some(tracker) = tracker() {
+        tracker.drop_records(|record| !record.scope.is_tracked());
+    }
+}
+
+/// Frees all that there is.
 ///
 /// # Safety
 ///
 /// Nobody allocates or frees any more.
 pub(crate) unsafe fn exit() {
-    if !is_on() {
+    // ORDERING: By the contract of this function, nobody else looks.
+    let tracker = TRACKER.swap(null_mut(), Relaxed);
+    if tracker.is_null() {
         return;
     }
-    // ORDERING: By the contract of this function, nobody looks any more.
-    ON.store(false, Relaxed);
-    let tracker = tracker();
-    for bucket in &tracker.buckets {
-        let mut at = bucket.lock().0.take();
-        while let Some(record) = at {
-            // SAFETY: Out of the table, so that it is ours.
-            at = unsafe { record.as_ref() }.next;
-            // SAFETY: As above; allocated with this layout.
-            unsafe { metadata::free(About::Track, record.cast(), Layout::new::<Record>()) };
-        }
-    }
+    // SAFETY: Made by `prepare`, and nobody uses it.
+    let tracker = unsafe { KBox::from_raw(tracker) };
+    // ORDERING: As above.
+    ANY.store(false, Relaxed);
+    tracker.drop_records(|_| true);
     let mut at = tracker.sites.lock().first.take();
     while let Some(site) = at {
         // SAFETY: Nobody refers to sites any more.
@@ -480,6 +594,4 @@ pub(crate) unsafe fn exit() {
         // SAFETY: As above; allocated with this layout.
         unsafe { metadata::free(About::Track, site.cast(), Layout::new::<Site>()) };
     }
-    // SAFETY: By the contract of this function.
-    unsafe { TRACKER.end() };
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Giving back: by decay, under memory pressure, on request, and when a CPU goes away.
+//! Giving back: by decay, under memory pressure, and on request.
 
 use crate::{
     bindings,
     cache,
     gfp::Gfp,
     grow,
-    page_alloc::{
-        pool,
-        Blocks, //
-    },
+    page_alloc::pool,
+    percpu::wait_for_hotplug,
     pools,
     reclaimable::{
         self,
@@ -23,10 +21,7 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
+    error::from_err_ptr,
     prelude::*, //
 };
 
@@ -50,9 +45,16 @@ fn empty_all() {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn return_pages() -> usize {
-    grow::relieve(Gfp::KERNEL);
-    grow::shrink(grow::Keep::Nothing);
-    grow::growth().pages
+    let left = || {
+        grow::relieve(Gfp::KERNEL);
+        grow::shrink(grow::Keep::Nothing);
+        grow::growth().pages
+    };
+    if left() != 0 {
+        // Blocks may lie in a magazine of a CPU that is going.
+        wait_for_hotplug();
+    }
+    left()
 }
 
 /// # Safety
@@ -212,60 +214,11 @@ impl Drop for Shrinker {
     }
 }
 
-/// Empties the magazines of CPUs that go away.
-///
-/// # Invariants
-///
-/// The state is registered until `drop`.
-struct Hotplug(bindings::cpuhp_state);
-
-/// # Safety
-///
-/// Called by CPU hotplug, after the CPU has stopped.
-unsafe extern "C" fn cpu_dead(cpu: u32) -> i32 {
-    cache::for_each_during_hotplug(|cache| {
-        // SAFETY: The CPU is offline, and hotplug waits for this function.
-        unsafe { cache.flush_dead_cpu(cpu) };
-    });
-    for (order, front) in pool().fronts() {
-        // SAFETY: As above.
-        unsafe { front.flush_dead_cpu(&Blocks(order), cpu) };
-    }
-    0
-}
-
-impl Hotplug {
-    fn new() -> Result<Self> {
-        // SAFETY: A dynamic state of the section whose teardown runs when the CPU is dead.
-        let state = unsafe {
-            bindings::__cpuhp_setup_state(
-                bindings::cpuhp_state_CPUHP_BP_PREPARE_DYN,
-                c"quarry:dead".as_char_ptr(),
-                false,
-                None,
-                Some(cpu_dead),
-                false,
-            )
-        };
-        to_result(state.min(0))?;
-        // INVARIANT: Registered above. CAST: Not negative.
-        Ok(Self(state as bindings::cpuhp_state))
-    }
-}
-
-impl Drop for Hotplug {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants. The function is not called for this.
-        unsafe { bindings::__cpuhp_remove_state(self.0, false) };
-    }
-}
-
 /// Everything that gives back, until dropped.
 pub(crate) struct Upkeep {
     // Fields end in this order.
     _ticker: Ticker,
     _shrinker: Shrinker,
-    _hotplug: Hotplug,
     _telling: Telling,
 }
 
@@ -277,7 +230,6 @@ impl Upkeep {
         Ok(Self {
             // SAFETY: Called once; the ticker, which tells, begins later and ends before.
             _telling: unsafe { Telling::new()? },
-            _hotplug: Hotplug::new()?,
             _shrinker: Shrinker::new()?,
             _ticker: Ticker::new()?,
         })

@@ -49,7 +49,10 @@ use crate::{
         self,
         BadFree, //
     },
-    track,
+    track::{
+        self,
+        Scope, //
+    },
     vmalloc::{
         Bounds,
         Pages,
@@ -304,7 +307,7 @@ pub(crate) fn counters() -> Counters {
 }
 
 impl Layer {
-    /// Returns an area of `pages` pages, cleared if need be.
+    /// Returns an area of `pages` pages, charged to nobody yet, cleared if need be.
     #[inline]
     fn take(&self, pages: Pages, gfp: Gfp, nid: i32) -> Option<Spare> {
         let kept = pages.class().and_then(|class| self.keep.take(class, nid));
@@ -315,7 +318,7 @@ impl Layer {
             if must_clear(gfp) {
                 spare.clear();
             }
-            spare.track();
+            spare.track(Scope::ALL);
         }
         Some(spare)
     }
@@ -332,7 +335,7 @@ impl Layer {
         }
         let spare = self.mapper.map(draft, gfp)?;
         self.keep.count_alloc();
-        spare.track();
+        spare.track(Scope::ALL);
         Some(spare)
     }
 

@@ -115,7 +115,7 @@ struct quarry_cache *quarry_cache_create(const char *name, unsigned int size, un
  * quarry_cache_destroy() - Ends a cache and gives its memory back to the pool.
  * @c: the cache, or NULL
  *
- * Context: Process context. May sleep.
+ * Context: Process context, not in CPU hotplug. May sleep.
  * Return: 0, or -EBUSY if objects are live: the cache then stays as it is, and
  * what is live is reported.
  */
@@ -502,7 +502,7 @@ struct quarry_pool *quarry_pool_create(const char *name, const struct quarry_poo
  * quarry_pool_destroy() - Ends a pool of which nothing is in use.
  * @pool: the pool, which nobody uses during the call or after a success; or NULL
  *
- * Context: Process context. May sleep.
+ * Context: Process context, not in CPU hotplug. May sleep.
  * Return: 0; -EBUSY if caches or allocations of it are left, which the log then
  * names, and the pool stays.
  */
@@ -512,7 +512,7 @@ int quarry_pool_destroy(struct quarry_pool *pool);
  * quarry_pool_purge() - Frees all that came from a pool, its caches too, and ends it.
  * @pool: the pool; nobody uses it or anything that came from it any more; or NULL
  *
- * Context: Process context. May sleep.
+ * Context: Process context, not in CPU hotplug. May sleep.
  * Return: 0; -EBUSY if there is no memory to find all of it with, and the pool
  * stays.
  */
@@ -528,6 +528,20 @@ int quarry_pool_purge(struct quarry_pool *pool);
  * Context: Any.
  */
 void quarry_pool_set_limit(struct quarry_pool *pool, unsigned long limit);
+
+/**
+ * quarry_pool_track() - Records who allocates from a pool, or no more.
+ * @pool: the pool
+ * @on: whether to
+ *
+ * What is allocated while it is on has a record of where: debugfs shows it, in
+ * owners, and so does the log when the pool or a cache of it cannot be destroyed.
+ * Each allocation then unwinds the stack. What was live before has no record.
+ *
+ * Context: Process context, not in CPU hotplug. May sleep.
+ * Return: 0; -ENOMEM if there is no memory for the tables.
+ */
+int quarry_pool_track(struct quarry_pool *pool, bool on);
 
 /**
  * quarry_pool_used() - Returns the bytes of pages that are charged to a pool.

@@ -8,7 +8,10 @@ use core::ptr::{
     NonNull, //
 };
 use kernel::{
-    error::from_err_ptr,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*, //
 };
 
@@ -68,6 +71,15 @@ impl Pool {
     pub fn set_limit(&self, bytes: usize) {
         // SAFETY: By the type invariants. CAST: As above.
         unsafe { sys::quarry_pool_set_limit(self.as_raw(), bytes as _) };
+    }
+
+    /// Records who allocates from it, or no more; see `quarry_pool_track()`.
+    ///
+    /// Context: Process context. May sleep.
+    #[inline]
+    pub fn track(&self, on: bool) -> Result {
+        // SAFETY: By the type invariants.
+        to_result(unsafe { sys::quarry_pool_track(self.as_raw(), on) })
     }
 
     /// Returns the bytes of pages that are charged to it.

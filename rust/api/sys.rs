@@ -84,6 +84,7 @@ extern "C" {
     ) -> *mut quarry_pool;
     pub(crate) fn quarry_pool_destroy(pool: *mut quarry_pool) -> c_int;
     pub(crate) fn quarry_pool_set_limit(pool: *mut quarry_pool, limit: c_ulong);
+    pub(crate) fn quarry_pool_track(pool: *mut quarry_pool, on: bool) -> c_int;
     pub(crate) fn quarry_pool_used(pool: *mut quarry_pool) -> c_ulong;
     pub(crate) fn quarry_vrealloc_node_align(
         p: *const c_void,

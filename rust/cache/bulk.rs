@@ -46,7 +46,7 @@ impl Cache {
     /// Context: Any but NMI.
     #[inline(always)]
     pub(crate) fn alloc_bulk_fast(&self, gfp: Gfp, objects: &mut [Object]) -> usize {
-        if gfp.as_raw() & self.slow_flags != 0 {
+        if self.needs_more(gfp) {
             return 0;
         }
         self.front

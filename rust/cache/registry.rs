@@ -4,7 +4,8 @@
 //!
 //! # Lock order
 //!
-//! `CACHES` is a mutex: it is taken in process context, before any spinlock. Functions that run on
+//! `CACHES` is a mutex: it is taken in process context, before any spinlock, and after the CPUs are held. A
+//! cache is made under it, so that a switch of tracking finds it or is seen by it. Functions that run on
 //! other CPUs meanwhile get the list from whoever holds it.
 
 use super::{
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::{
     account::Account,
-    bindings, //
+    bindings,
+    percpu::wait_for_hotplug, //
 };
 use core::{
     ffi::{
@@ -145,7 +147,7 @@ pub(crate) fn create(
     Some(cache)
 }
 
-/// Ends a cache whose objects are all free. Else returns how many are live, and changes nothing.
+/// Ends a cache whose objects are all free. Else returns how many are not, and changes nothing.
 ///
 /// Context: Process context. May sleep.
 ///
@@ -154,19 +156,32 @@ pub(crate) fn create(
 /// `cache` came from [`create`], and nobody allocates from it or frees to it during the call, or
 /// uses it after a success.
 pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), usize> {
-    let mut caches = CACHES.lock();
     // SAFETY: By the contract of this function, the cache is alive.
     let this = unsafe { cache.as_ref() };
-    flush(&[Registered::new(cache)]);
-    let census = this.census();
-    if census.live() != 0 {
-        return Err(census.live());
+    let mut ended = try_remove(cache);
+    if !ended && this.census().live() == 0 {
+        // Some lie in a magazine of a CPU that is going.
+        wait_for_hotplug();
+        ended = try_remove(cache);
     }
-    caches.remove(cache);
-    drop(caches);
+    if !ended {
+        return Err(this.census().live().max(1));
+    }
     // SAFETY: Taken out of the list above, and by contract nobody uses it.
     unsafe { end(cache) };
     Ok(())
+}
+
+/// Takes a cache out of the list, if its objects are all free in their slabs. Returns whether they were.
+fn try_remove(cache: NonNull<Cache>) -> bool {
+    let mut caches = CACHES.lock();
+    let registered = Registered::new(cache);
+    flush(&[registered]);
+    let all_free = registered.cache().is_all_free();
+    if all_free {
+        caches.remove(cache);
+    }
+    all_free
 }
 
 /// Ends a cache as soon as its objects are all free: at once, or in [`end_released`].
@@ -278,6 +293,8 @@ fn on_each_cpu(list: &[Registered], idle_only: bool) {
     };
 }
 
+/// Moves all objects that are in magazines into their slabs, but for those of a CPU that is using them, or
+/// that is going: [`wait_for_hotplug`], and do it again.
 fn flush(list: &[Registered]) {
     nolock::settle();
     on_each_cpu(list, false);

@@ -16,7 +16,9 @@ use crate::{
         Held,
         Rest,
         Terms, //
-    }, //
+    },
+    track::Scope,
+    tracking, //
 };
 use kernel::{
     prelude::*,
@@ -130,4 +132,20 @@ pub(super) fn stats(arg: &mut bindings::quarry_pool_stats) -> Result {
         |pool| pool.id() >= smallest,
         |pool| pools::describe(pool, arg),
     )
+}
+
+/// Records call sites of a pool, or of everything, or no more.
+pub(super) fn track(arg: &mut bindings::quarry_pool_track) -> Result {
+    let on = match arg.on {
+        0 => false,
+        1 => true,
+        _ => return Err(EINVAL),
+    };
+    match arg.pool {
+        0 => tracking::set(Scope::ALL, on),
+        id => pools::with_first(
+            |pool| pool.id() == id,
+            |pool| tracking::set(pool.account().scope(), on),
+        )?,
+    }
 }

@@ -61,6 +61,7 @@ same_in_api! {
     quarry_pool_create(*const c_char, *const quarry_pool_args) -> *mut quarry_pool;
     quarry_pool_destroy(*mut quarry_pool) -> c_int;
     quarry_pool_set_limit(*mut quarry_pool, c_ulong);
+    quarry_pool_track(*mut quarry_pool, bool) -> c_int;
     quarry_pool_used(*mut quarry_pool) -> c_ulong;
 }
 

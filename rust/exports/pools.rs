@@ -27,6 +27,7 @@ use crate::{
         Rest,
         Terms, //
     },
+    tracking,
     vmap_alloc,
     window::Pfn, //
 };
@@ -64,6 +65,7 @@ same_as_header!(
     quarry_pool_kvmalloc,
     quarry_pool_purge,
     quarry_pool_set_limit,
+    quarry_pool_track,
     quarry_pool_used,
     quarry_pool_vmalloc,
     quarry_pool_vmalloc_node,
@@ -156,6 +158,16 @@ pub(super) unsafe extern "C" fn quarry_pool_set_limit(
         // SAFETY: By the contract of this function.
         unsafe { account(pool) }.set_limit(pages);
     }
+}
+
+#[no_mangle]
+pub(super) unsafe extern "C" fn quarry_pool_track(
+    pool: *mut bindings::quarry_pool,
+    on: bool,
+) -> c_int {
+    // SAFETY: By the contract of this function.
+    let scope = unsafe { account(pool) }.scope();
+    tracking::set(scope, on).map_or_else(|err| err.to_errno(), |()| 0)
 }
 
 #[no_mangle]

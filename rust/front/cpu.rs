@@ -38,6 +38,7 @@ use crate::{
 use core::{
     ptr::NonNull,
     sync::atomic::{
+        AtomicBool,
         AtomicPtr,
         AtomicU64,
         Ordering::Relaxed, //
@@ -73,8 +74,8 @@ pub(crate) struct Cpu {
     drains: AtomicU64,
     /// What was going on when the clock ticked last.
     seen: AtomicU64,
-    /// Entries are pushed by the slow path only.
-    closed: bool,
+    /// Whether entries are pushed by the fast path. Written for all CPUs, before each looks at it again.
+    pushes_fast: AtomicBool,
     /// The node whose entries these are.
     pub(super) node: u32,
 }
@@ -109,7 +110,7 @@ pub(super) enum Event {
 
 impl Cpu {
     /// Returns what a CPU has at first: nothing.
-    pub(super) fn new(node: u32, closed: bool) -> Self {
+    pub(super) fn new(node: u32, pushes_fast: bool) -> Self {
         let dummy = Magazine::dummy();
         // SAFETY: The dummy is always there.
         let base = unsafe { dummy.as_ref() }.base();
@@ -126,7 +127,7 @@ impl Cpu {
             refills: AtomicU64::new(0),
             drains: AtomicU64::new(0),
             seen: AtomicU64::new(0),
-            closed,
+            pushes_fast: AtomicBool::new(pushes_fast),
             node,
         }
     }
@@ -222,13 +223,36 @@ impl Cpu {
     fn load(&self, magazine: NonNull<Magazine>) {
         // SAFETY: Whoever loads a magazine has it, so that it is alive.
         let this = unsafe { magazine.as_ref() };
-        let base = this.base();
-        let end = if self.closed { base } else { this.end() };
         // ORDERING: Read by this CPU outside of the section; see `fill` for others.
         self.loaded.store(magazine.as_ptr(), Relaxed);
-        self.base.store(base, Relaxed);
-        self.end.store(end, Relaxed);
+        self.base.store(this.base(), Relaxed);
+        self.end.store(self.end_of(this), Relaxed);
         self.top.store(this.top(), Relaxed);
+    }
+
+    /// Returns where a magazine ends for `push`.
+    fn end_of(&self, magazine: &Magazine) -> Place {
+        // ORDERING: Who writes it has each CPU look again afterwards, in a section of its own.
+        if self.pushes_fast.load(Relaxed) {
+            magazine.end()
+        } else {
+            magazine.base()
+        }
+    }
+
+    /// Says whether entries are pushed by the fast path. It is so once the CPU has
+    /// [looked](Cpu::look_again).
+    pub(super) fn set_pushes_fast(&self, pushes_fast: bool) {
+        // ORDERING: As in `end_of`.
+        self.pushes_fast.store(pushes_fast, Relaxed);
+    }
+
+    /// Has the loaded magazine follow [`Cpu::set_pushes_fast`].
+    ///
+    /// In a section, or for a CPU that is offline.
+    pub(super) fn look_again(&self) {
+        // ORDERING: As in `load`.
+        self.end.store(self.end_of(self.loaded()), Relaxed);
     }
 
     /// Empties both magazines, passing on what was in them.
@@ -347,7 +371,7 @@ impl<'a> Section<'a> {
         Room {
             cpu: self.cpu,
             top,
-            // ORDERING: Written by this CPU. For a closed front it lies below the top.
+            // ORDERING: Written by this CPU. Without a fast path it lies below the top.
             left: (self.cpu.end.load(Relaxed).addr().saturating_sub(top.addr())) / 8,
         }
     }

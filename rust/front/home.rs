@@ -11,12 +11,15 @@ use super::cpu::{
 };
 use crate::{
     bindings,
+    global::Global,
     percpu::{
         possible_cpus,
-        Handle, //
+        Handle,
+        PerCpu, //
     },
 };
 use core::ptr::NonNull;
+use kernel::error::Result;
 
 /// A place in the table of each CPU.
 #[derive(Clone, Copy)]
@@ -28,6 +31,36 @@ pub(crate) const NR_CLASSES: usize = 16;
 const NR_ORDERS: usize = 16;
 
 const _: () = assert!(NR_CLASSES + NR_ORDERS == bindings::QUARRY_NR_HOMES as usize);
+
+/// Magazines in which there never is anything.
+static NOTHING: Global<PerCpu<Cpu>> = Global::new();
+
+/// Returns what a CPU has where there is no fast path.
+pub(super) fn nothing() -> Local {
+    // SAFETY: Set by `init`, which runs before any front is made.
+    Local(unsafe { NOTHING.get() }.handle())
+}
+
+/// Makes what a CPU has where there is no fast path.
+///
+/// # Safety
+///
+/// Called once, before any front is made.
+pub(crate) unsafe fn init() -> Result {
+    // SAFETY: By the contract of this function.
+    unsafe { NOTHING.set(PerCpu::new(|_| Cpu::new(0, false))?) };
+    Ok(())
+}
+
+/// Frees that.
+///
+/// # Safety
+///
+/// After [`init`], and there are no fronts any more.
+pub(crate) unsafe fn exit() {
+    // SAFETY: By the contract of this function.
+    unsafe { NOTHING.end() };
+}
 
 impl Slot {
     /// Returns the slot of a class.
@@ -54,16 +87,13 @@ impl Slot {
         Local(unsafe { Handle::from_raw(NonNull::new_unchecked(imp::home(self.0).cast::<Cpu>())) })
     }
 
-    /// Sets the slot of each CPU to the fast path of `node(cpu)`.
-    pub(super) fn set(self, home: impl Fn(u32) -> Option<Local>) {
+    /// Sets the slot of each CPU to the fast path `home(cpu)`.
+    pub(super) fn set(self, home: impl Fn(u32) -> Local) {
         for cpu in possible_cpus() {
-            if let Some(Local(handle)) = home(cpu) {
-                // CAST: Below 32.
-                // SAFETY: CPU and slot exist; nobody uses the slot yet.
-                unsafe {
-                    bindings::quarry_helper_set_home(cpu, self.0 as u32, handle.as_ptr().cast())
-                };
-            }
+            let Local(handle) = home(cpu);
+            // CAST: Below 32.
+            // SAFETY: CPU and slot exist; whoever reads it meanwhile gets one path or the other.
+            unsafe { bindings::quarry_helper_set_home(cpu, self.0 as u32, handle.as_ptr().cast()) };
         }
     }
 }

@@ -40,9 +40,24 @@ void quarry_helper_cond_resched(void)
 	cond_resched();
 }
 
+bool quarry_helper_cpu_online(unsigned int cpu)
+{
+	return cpu_online(cpu);
+}
+
 unsigned int quarry_helper_cpu_to_mem(unsigned int cpu)
 {
 	return cpu_to_mem(cpu);
+}
+
+void quarry_helper_cpus_read_lock(void)
+{
+	cpus_read_lock();
+}
+
+void quarry_helper_cpus_read_unlock(void)
+{
+	cpus_read_unlock();
 }
 
 bool quarry_helper_fatal_signal_pending(void)

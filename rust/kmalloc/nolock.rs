@@ -46,7 +46,7 @@ pub(crate) fn kmalloc_nolock(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
         1..=class::LARGEST => class::class(size - 1),
         _ => return null_mut(),
     };
-    let caches = classes().caches.iter().take(SIZES.len());
+    let caches = classes().iter().take(SIZES.len());
     for cache in caches.skip(first).take(TRIED) {
         if let Some(memory) = cache.alloc_nolock(gfp, nid) {
             return memory.as_ptr().cast();

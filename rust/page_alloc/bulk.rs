@@ -29,6 +29,7 @@ use crate::{
         self,
         BadFree, //
     },
+    track::Scope,
     window::{
         self,
         cached,
@@ -91,7 +92,7 @@ fn extras_of_page(kind: Kind, page: *mut bindings::page, gfp: Gfp) {
     };
     if kind == Kind::Block {
         // SAFETY: The page is ours.
-        unsafe { extras(address, Order::ZERO, gfp) };
+        unsafe { extras(address, Order::ZERO, gfp, Scope::ALL) };
     } else if must_clear(gfp) {
         // SAFETY: As above.
         unsafe { clear(address, PAGE_SIZE) };

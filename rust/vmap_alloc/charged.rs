@@ -59,7 +59,10 @@ impl Layer {
         }
         let spare = self.take_from_nodes(account, pages, gfp, nid);
         match &spare {
-            Some(spare) => spare.charge_to(Some(account)),
+            Some(spare) => {
+                spare.charge_to(Some(account));
+                spare.track_again();
+            }
             None => account.discharge(pages.get()),
         }
         spare

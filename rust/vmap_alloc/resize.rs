@@ -58,6 +58,7 @@ impl Layer {
             old.hand_out(had, caller);
             return null_mut();
         };
+        new.track_again();
         let bytes = had.min(size);
         // SAFETY: Both are mapped that far and belong to nobody else; they are not the same.
         unsafe {
@@ -102,7 +103,7 @@ impl Layer {
         }
         let shared = old.area().size().min(want).get();
         track::freed(old.area().start());
-        new.track();
+        new.track_again();
         self.mapper.withdraw(old).unmap(shared);
         new.hand_out(size, caller)
     }

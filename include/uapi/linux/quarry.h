@@ -55,7 +55,7 @@
 #define QUARRY_IOC_TYPE		0xBB
 
 /** QUARRY_ABI_VERSION: grows by one when something is added. */
-#define QUARRY_ABI_VERSION	3
+#define QUARRY_ABI_VERSION	4
 
 #define QUARRY_NR_ORDERS	11	/* block orders 0..10 */
 #define QUARRY_NAME_LEN		32	/* of a cache's name, with its final NUL */
@@ -84,6 +84,7 @@
  * @QUARRY_CMD_POOL_DESTROY: ends a named pool, &struct quarry_pool_destroy
  * @QUARRY_CMD_POOL_LIMIT: changes a limit, &struct quarry_pool_limit
  * @QUARRY_CMD_POOL_STATS: counters of one pool, &struct quarry_pool_stats
+ * @QUARRY_CMD_POOL_TRACK: records call sites, or no more, &struct quarry_pool_track
  */
 enum quarry_cmd {
 	QUARRY_CMD_QUERY = 0x20,
@@ -107,6 +108,7 @@ enum quarry_cmd {
 	QUARRY_CMD_POOL_DESTROY,
 	QUARRY_CMD_POOL_LIMIT,
 	QUARRY_CMD_POOL_STATS,
+	QUARRY_CMD_POOL_TRACK,
 };
 
 #define QUARRY_IOC_QUERY	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_QUERY)
@@ -130,6 +132,7 @@ enum quarry_cmd {
 #define QUARRY_IOC_POOL_DESTROY	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_DESTROY)
 #define QUARRY_IOC_POOL_LIMIT	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_LIMIT)
 #define QUARRY_IOC_POOL_STATS	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_STATS)
+#define QUARRY_IOC_POOL_TRACK	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_TRACK)
 
 /**
  * enum quarry_kind - what an allocation comes from
@@ -768,15 +771,39 @@ struct quarry_pool_limit {
 	__u64 limit;
 };
 
+/**
+ * struct quarry_pool_track - records who allocates from a pool, or no more
+ * @size: size of this structure
+ * @flags: must be 0
+ * @pool: id of a named pool, or 0 for everything that the module allocates
+ * @on: 1 to begin, 0 to end
+ *
+ * What is allocated while it is on has a record of where: debugfs shows it, in
+ * owners, and so does the kernel log when a cache or a pool cannot be destroyed.
+ * What was live before has none. At the end the records are dropped, but for
+ * those of a pool that is tracked on its own. It is slow: each allocation unwinds
+ * the stack.
+ *
+ * Errors: EINVAL, ENOENT, ENOMEM.
+ */
+struct quarry_pool_track {
+	__u32 size;
+	__u32 flags;
+	__u32 pool;
+	__u32 on;
+};
+
 /* quarry_pool_stats.traits: the pool belongs to code in the kernel. */
 #define QUARRY_POOL_KERNELS	(1U << 0)
+/* quarry_pool_stats.traits: call sites are recorded, of this pool or of all. */
+#define QUARRY_POOL_TRACKED	(1U << 1)
 
 /**
  * struct quarry_pool_stats - counters of one named pool
  * @size: size of this structure
  * @flags: must be 0
  * @pool: in, the smallest id wanted; out, the id of the pool found
- * @traits: out, QUARRY_POOL_KERNELS
+ * @traits: out, QUARRY_POOL_KERNELS, QUARRY_POOL_TRACKED
  * @name: out
  * @limit: out, bytes; 0 for none of its own
  * @reserve: out, bytes of the limit that only atomic callers get

@@ -3,14 +3,15 @@
 //! Tests of `/dev/quarry`: each operation and each errno that its header documents.
 //!
 //! Run in a guest in which the module is loaded; prints KTAP. `--quotas` runs the tests that use
-//! quotas up instead, for a module that was loaded with small ones. Another argument chooses the
-//! tests whose name contains it.
+//! quotas up instead, for a module that was loaded with small ones, `--hotplug` those that take CPUs away
+//! and bring them back. Another argument chooses the tests whose name contains it.
 
 mod alloc;
 mod batch;
 mod caches;
 mod data;
 mod explain;
+mod hotplug;
 mod ktap;
 mod lifetime;
 mod map;
@@ -27,10 +28,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
-    let tests = if argument == "--quotas" {
-        vec![quotas::TESTS]
-    } else {
-        vec![
+    let tests = match argument.as_str() {
+        "--quotas" => vec![quotas::TESTS],
+        "--hotplug" => vec![hotplug::TESTS],
+        _ => vec![
             structures::TESTS,
             alloc::TESTS,
             realloc::TESTS,
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             explain::TESTS,
             whole::TESTS,
             lifetime::TESTS,
-        ]
+        ],
     };
     let only = if argument.starts_with("--") {
         ""

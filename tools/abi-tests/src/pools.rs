@@ -11,6 +11,8 @@ use crate::{
 use libc::{EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM};
 use quarry_uapi::sys;
 use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +32,9 @@ tests! {
     who_finds_a_pool_full_may_wait,
     who_waits_can_be_killed,
     pools_have_nodes,
+    pools_come_and_go_on_all_cpus,
+    a_pool_is_tracked,
+    tracking_is_switched_under_load,
 }
 
 const MIB: u64 = 1 << 20;
@@ -515,4 +520,149 @@ fn pools_have_nodes() {
             }
         }
     }
+}
+
+fn pools_come_and_go_on_all_cpus() {
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                let device = Device::open();
+                for round in 0..40 {
+                    let name = format!("t{thread}-{round}");
+                    let pool = Pool::new(&device, &name, MIB, 0, 0);
+                    let small = pool.alloc(&device, sys::QUARRY_KIND_KMALLOC, 100, 0);
+                    let area = pool.alloc(&device, sys::QUARRY_KIND_VMALLOC, 9000, 0);
+                    assert!(pool.stats().used >= 4 * PAGE as u64, "{name}");
+                    assert_eq!(pool.destroy(), EBUSY, "{name}");
+                    for allocation in [small, area] {
+                        device.free(allocation.expect("memory").handle);
+                    }
+                }
+            });
+        }
+    });
+    Device::open().assert_valid();
+}
+
+fn track(device: &Device, pool: u32, on: u32) -> Errno {
+    let mut argument = sys::quarry_pool_track { pool, on, ..new() };
+    device.call(sys::QUARRY_CMD_POOL_TRACK, &mut argument)
+}
+
+/// Returns how many allocations have a record.
+fn tracked() -> u64 {
+    let owners = fs::read_to_string("/sys/kernel/debug/quarry/owners").expect("owners");
+    owners
+        .lines()
+        .filter_map(|line| line.strip_prefix("site "))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum()
+}
+
+fn a_pool_is_tracked() {
+    let device = Device::open();
+    let pool = Pool::new(&device, "tracked", 16 * MIB, 0, 0);
+    let other = Pool::new(&device, "not-tracked", 16 * MIB, 0, 0);
+    assert_eq!(track(&device, pool.id, 2), EINVAL);
+    assert_eq!(track(&device, u32::MAX, 1), ENOENT);
+    let before = pool
+        .alloc(&device, sys::QUARRY_KIND_KMALLOC, 100, 0)
+        .unwrap();
+    assert_eq!(track(&device, pool.id, 1), 0);
+    assert_eq!(track(&device, pool.id, 1), 0);
+    assert_ne!(pool.stats().traits & sys::QUARRY_POOL_TRACKED, 0);
+    assert_eq!(other.stats().traits & sys::QUARRY_POOL_TRACKED, 0);
+    assert_eq!(tracked(), 0);
+
+    let kinds = [
+        (sys::QUARRY_KIND_KMALLOC, 100),
+        (sys::QUARRY_KIND_KMALLOC, 20_000),
+        (sys::QUARRY_KIND_PAGES, 8192),
+        (sys::QUARRY_KIND_VMALLOC, 30_000),
+        (sys::QUARRY_KIND_KVMALLOC, 100_000),
+    ];
+    let alloc_all =
+        |pool: &Pool| kinds.map(|(kind, bytes)| pool.alloc(&device, kind, bytes, 0).unwrap());
+    let ours = alloc_all(&pool);
+    let others = alloc_all(&other);
+    assert_eq!(tracked(), 5);
+    // Everybody's.
+    assert_eq!(track(&device, 0, 1), 0);
+    let more = alloc_all(&other);
+    assert_eq!(tracked(), 10);
+    assert_ne!(other.stats().traits & sys::QUARRY_POOL_TRACKED, 0);
+    assert_eq!(track(&device, 0, 0), 0);
+    assert_eq!(tracked(), 5);
+    for allocation in others.iter().chain(&more) {
+        device.free(allocation.handle);
+    }
+    assert_eq!(tracked(), 5);
+    let (first, rest) = ours.split_first().unwrap();
+    device.free(first.handle);
+    device.free(before.handle);
+    assert_eq!(tracked(), 4);
+    // What becomes of the rest is nobody's business.
+    assert_eq!(track(&device, pool.id, 0), 0);
+    assert_eq!(tracked(), 0);
+    rest.iter()
+        .for_each(|allocation| assert_eq!(device.free(allocation.handle), 0));
+    assert_eq!(track(&device, pool.id, 1), 0);
+    assert_eq!(tracked(), 0);
+    // Its end ends it: the next one with its number is not tracked.
+    drop(pool);
+    let next = Pool::new(&device, "next", MIB, 0, 0);
+    assert_eq!(next.stats().traits & sys::QUARRY_POOL_TRACKED, 0);
+}
+
+fn tracking_is_switched_under_load() {
+    let done = AtomicBool::new(false);
+    let device = Device::open();
+    let pool = Pool::new(&device, "load", 64 * MIB, 0, 0);
+    thread::scope(|scope| {
+        for thread in 0..3 {
+            let (done, pool) = (&done, &pool);
+            scope.spawn(move || {
+                let device = Device::open();
+                let mut live = Vec::new();
+                let mut turn = thread;
+                while !done.load(Relaxed) {
+                    turn += 1;
+                    let kind = [
+                        sys::QUARRY_KIND_KMALLOC,
+                        sys::QUARRY_KIND_PAGES,
+                        sys::QUARRY_KIND_VMALLOC,
+                    ][turn % 3];
+                    let bytes = 1 << (turn % 15);
+                    let new = match turn % 2 {
+                        0 => pool.alloc(&device, kind, bytes, 0),
+                        _ => device.try_alloc_like(sys::quarry_alloc {
+                            kind,
+                            bytes,
+                            ..alloc()
+                        }),
+                    };
+                    live.push(new.expect("memory").handle);
+                    if live.len() > 40 {
+                        device.free(live.swap_remove(turn * 7 % 40));
+                    }
+                }
+                live.into_iter()
+                    .for_each(|handle| assert_eq!(device.free(handle), 0));
+            });
+        }
+        for round in 0..30 {
+            for (scope, on) in [(0, 1), (pool.id, 1), (0, 0), (pool.id, 0)] {
+                thread::sleep(Duration::from_millis(round % 4));
+                assert_eq!(track(&device, scope, on), 0);
+            }
+            assert_eq!(tracked(), 0);
+        }
+        assert_eq!(track(&device, 0, 1), 0);
+        thread::sleep(Duration::from_millis(50));
+        done.store(true, Relaxed);
+    });
+    // All is freed: a record that is left would be one whose free did not look for it.
+    assert_eq!(tracked(), 0);
+    assert_eq!(track(&device, 0, 0), 0);
+    device.assert_valid();
 }

@@ -51,7 +51,7 @@ arguments! {
     quarry_query, quarry_alloc, quarry_realloc, quarry_free, quarry_io, quarry_pattern,
     quarry_explain, quarry_map, quarry_cache_create, quarry_cache_destroy, quarry_batch,
     quarry_stats, quarry_cache_stats, quarry_shrink, quarry_validate, quarry_pool_create,
-    quarry_pool_destroy, quarry_pool_limit, quarry_pool_stats,
+    quarry_pool_destroy, quarry_pool_limit, quarry_pool_stats, quarry_pool_track,
 }
 
 /// Returns a structure that holds its size and otherwise zeroes.

@@ -24,7 +24,7 @@ tests! {
     query_tells_the_limits,
 }
 
-fn commands() -> [(u32, usize); 17] {
+fn commands() -> [(u32, usize); 22] {
     [
         (sys::QUARRY_CMD_QUERY, size_of::<sys::quarry_query>()),
         (sys::QUARRY_CMD_ALLOC, size_of::<sys::quarry_alloc>()),
@@ -52,6 +52,26 @@ fn commands() -> [(u32, usize); 17] {
         ),
         (sys::QUARRY_CMD_SHRINK, size_of::<sys::quarry_shrink>()),
         (sys::QUARRY_CMD_VALIDATE, size_of::<sys::quarry_validate>()),
+        (
+            sys::QUARRY_CMD_POOL_CREATE,
+            size_of::<sys::quarry_pool_create>(),
+        ),
+        (
+            sys::QUARRY_CMD_POOL_DESTROY,
+            size_of::<sys::quarry_pool_destroy>(),
+        ),
+        (
+            sys::QUARRY_CMD_POOL_LIMIT,
+            size_of::<sys::quarry_pool_limit>(),
+        ),
+        (
+            sys::QUARRY_CMD_POOL_STATS,
+            size_of::<sys::quarry_pool_stats>(),
+        ),
+        (
+            sys::QUARRY_CMD_POOL_TRACK,
+            size_of::<sys::quarry_pool_track>(),
+        ),
     ]
 }
 
@@ -233,7 +253,7 @@ fn an_unknown_command_is_refused() {
     let device = Device::open();
     let mut argument = bytes(512, 400, 0);
     let first = u64::from(opcode(sys::QUARRY_CMD_QUERY));
-    let last = u64::from(opcode(sys::QUARRY_CMD_POOL_STATS));
+    let last = u64::from(opcode(sys::QUARRY_CMD_POOL_TRACK));
     let others = [
         first - 1,
         first & !0xff,

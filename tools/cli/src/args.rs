@@ -322,6 +322,28 @@ pub enum PoolCommand {
         #[arg(value_name = "BYTES", value_parser = limit)]
         limit: Limit,
     },
+    /// Record in the kernel where memory is allocated, with its stack, until it is freed
+    ///
+    /// The file owners in debugfs shows it, and the kernel log does if a cache or a pool cannot be destroyed.
+    /// Each allocation then takes thousands of instructions more. What was allocated before has no record.
+    Track {
+        /// Name or number; 'all' for everything that is allocated
+        #[arg(value_name = "POOL")]
+        pool: String,
+
+        /// Begin, or end and drop the records
+        #[arg(value_name = "WHAT")]
+        what: Switch,
+    },
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Begin
+    On,
+    /// End
+    Off,
 }
 
 /// The limit of a pool: a number of bytes, or 0 for none.

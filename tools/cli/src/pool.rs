@@ -3,7 +3,7 @@
 //! `quarry pool`: named pools.
 
 use crate::{
-    args::{Global, Limit, PoolCommand},
+    args::{Global, Limit, PoolCommand, Switch},
     exit::Status,
     output::{self, bytes, grouped},
     size::Size,
@@ -42,13 +42,21 @@ pub fn run(global: &Global, command: &PoolCommand) -> CommandResult {
         }
         PoolCommand::Limit { pool, limit } => {
             let Limit(limit) = *limit;
-            let id = match pool.as_str() {
-                "all" => 0,
-                pool => find(&device.pools()?, pool)?.id,
-            };
-            device.pool_limit(id, limit)?;
+            device.pool_limit(id_or_all(&device, pool)?, limit)?;
             Ok(Status::Success)
         }
+        PoolCommand::Track { pool, what } => {
+            device.pool_track(id_or_all(&device, pool)?, *what == Switch::On)?;
+            Ok(Status::Success)
+        }
+    }
+}
+
+/// Returns the number of a pool; `all` is number 0.
+fn id_or_all(device: &Device, word: &str) -> anyhow::Result<u32> {
+    match word {
+        "all" => Ok(0),
+        word => Ok(find(&device.pools()?, word)?.id),
     }
 }
 
@@ -107,6 +115,7 @@ fn find<'a>(pools: &'a [PoolStats], word: &str) -> anyhow::Result<&'a PoolStats>
 fn table(pools: &[PoolStats]) -> String {
     let mut table = output::table(&[
         "pool", "id", "whose", "limit", "reserve", "used", "peak", "failures", "waits", "longest",
+        "tracked",
     ]);
     for pool in pools {
         table.add_row([
@@ -121,6 +130,7 @@ fn table(pools: &[PoolStats]) -> String {
             grouped(pool.waits),
             // CAST: For reading.
             format!("{:.1} ms", pool.longest_wait as f64 / 1e6),
+            (if pool.tracked { "yes" } else { "no" }).to_owned(),
         ]);
     }
     output::render(&table)
@@ -135,6 +145,7 @@ mod tests {
             id,
             name: name.to_owned(),
             kernels: id == 1,
+            tracked: id == 2,
             limit: Some(8 << 20).filter(|_| id != 1),
             reserve: 0,
             used: 4096,
@@ -161,9 +172,9 @@ mod tests {
         let text = table(&[pool(1, "user"), pool(2, "ring")]);
         assert_eq!(
             text,
-            "pool  id   whose    limit  reserve     used     peak  failures  waits  longest\n\
-             user   1  kernel     none      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms\n\
-             ring   2    user  8.0 MiB      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms\n"
+            "pool  id   whose    limit  reserve     used     peak  failures  waits  longest  tracked\n\
+             user   1  kernel     none      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms       no\n\
+             ring   2    user  8.0 MiB      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms      yes\n"
         );
     }
 }

@@ -65,6 +65,7 @@ arguments! {
     quarry_pool_destroy: QUARRY_CMD_POOL_DESTROY,
     quarry_pool_limit: QUARRY_CMD_POOL_LIMIT,
     quarry_pool_stats: QUARRY_CMD_POOL_STATS,
+    quarry_pool_track: QUARRY_CMD_POOL_TRACK,
 }
 
 /// Returns the ioctl number of a command, as `_IO(QUARRY_IOC_TYPE, command)` makes it.
@@ -97,6 +98,7 @@ pub fn command_name(command: u32) -> &'static str {
         sys::QUARRY_CMD_POOL_DESTROY => "POOL_DESTROY",
         sys::QUARRY_CMD_POOL_LIMIT => "POOL_LIMIT",
         sys::QUARRY_CMD_POOL_STATS => "POOL_STATS",
+        sys::QUARRY_CMD_POOL_TRACK => "POOL_TRACK",
         _ => "unknown command",
     }
 }

@@ -361,6 +361,16 @@ impl Device {
         self.plain(&mut raw)
     }
 
+    /// Records call sites of a named pool, or of everything if it is 0, or no more.
+    pub fn pool_track(&self, pool: u32, on: bool) -> Result<()> {
+        let mut raw = sys::quarry_pool_track {
+            pool,
+            on: on.into(),
+            ..Argument::new()
+        };
+        self.plain(&mut raw)
+    }
+
     /// Returns the counters of all named pools.
     pub fn pools(&self) -> Result<Vec<PoolStats>> {
         let mut all = Vec::new();

@@ -166,6 +166,8 @@ pub struct PoolStats {
     pub name: String,
     /// Whether it belongs to code in the kernel.
     pub kernels: bool,
+    /// Whether call sites are recorded.
+    pub tracked: bool,
     /// The most that it may have; `None` for no limit of its own.
     pub limit: Option<u64>,
     /// What of that only atomic callers get.
@@ -190,6 +192,7 @@ impl From<&sys::quarry_pool_stats> for PoolStats {
             id: raw.pool,
             name: text(&raw.name),
             kernels: raw.traits & sys::QUARRY_POOL_KERNELS != 0,
+            tracked: raw.traits & sys::QUARRY_POOL_TRACKED != 0,
             limit: Some(raw.limit).filter(|&limit| limit != 0),
             reserve: raw.reserve,
             used: raw.used,
