@@ -168,6 +168,10 @@ consumers: modules modules-debug ## tests of the kernel's own, built to allocate
 	@scripts/consumers stock
 	@scripts/consumers debug
 
+.PHONY: soak
+soak: setup modules modules-debug tools ## what takes half an hour: all contexts on the debug kernel, all kinds of load at once on the stock kernel
+	@MATRIX=tests/guest/soak scripts/guest-tests $(ONLY)
+
 .PHONY: guest-test
 guest-test: consumers samples ## the tests in guests, of tests/guest/matrix; ONLY=NAME for those whose name matches
 	@scripts/guest-tests $(ONLY)

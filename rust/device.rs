@@ -125,7 +125,7 @@ impl MiscDevice for QuarryDevice {
             bindings::quarry_shrink::COMMAND => call(user, commands::shrink),
             bindings::quarry_validate::COMMAND => call(user, commands::validate),
             bindings::quarry_pool_create::COMMAND => pools::create(user),
-            bindings::quarry_pool_destroy::COMMAND => call(user, pools::destroy),
+            bindings::quarry_pool_destroy::COMMAND => pools::destroy(user),
             bindings::quarry_pool_limit::COMMAND => call(user, pools::limit),
             bindings::quarry_pool_stats::COMMAND => call(user, pools::stats),
             bindings::quarry_pool_track::COMMAND => call(user, pools::track),

@@ -281,7 +281,7 @@ pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_ca
                 name,
                 live
             );
-            track::report(|address| {
+            track::report(|address, _| {
                 let slab = cache::slab_of(address);
                 slab.is_some_and(|slab| core::ptr::eq(slab.cache(), cache.as_ptr()))
             });

@@ -168,7 +168,7 @@ impl Drop for Layers {
             unsafe { pools::exit() };
         }
         if track::any_live() {
-            track::report(|_| true);
+            track::report(|_, _| true);
         }
         if self.step >= Step::Areas {
             // SAFETY: Set up, and nobody uses it any more.

@@ -17,7 +17,6 @@ use crate::{
         Name, //
     },
     kmalloc,
-    kvmalloc,
     percpu::wait_for_hotplug,
     track::{
         self,
@@ -354,10 +353,7 @@ fn report(pool: &Pool) {
         pr_warn!("  {caches} caches\n");
     }
     if used != 0 {
-        track::report(|address| {
-            let found = kvmalloc::account_of(core::ptr::without_provenance(address));
-            found.is_some_and(|of| core::ptr::eq(of, pool.account()))
-        });
+        track::report(|_, scope| scope == pool.account().scope());
     }
 }
 

@@ -380,7 +380,7 @@ impl Tracker {
 
     /// Adds up by call site what is live and `wanted`. Call sites for which there is no room in memory are
     /// left out.
-    fn collect(&self, mut wanted: impl FnMut(usize) -> bool) -> KVVec<Found> {
+    fn collect(&self, mut wanted: impl FnMut(usize, Scope) -> bool) -> KVVec<Found> {
         let mut all = KVVec::<Found>::new();
         let room = self.sites.lock().count;
         if all.reserve(room, GFP_KERNEL).is_err() {
@@ -393,7 +393,7 @@ impl Tracker {
                 // SAFETY: A record in the table is alive while the lock is held.
                 let record = unsafe { record.as_ref() };
                 at = record.next;
-                if !wanted(record.address) {
+                if !wanted(record.address, record.scope) {
                     continue;
                 }
                 match all.iter_mut().find(|found| found.site == record.site) {
@@ -479,7 +479,7 @@ impl Found {
 /// Context: Process context. May sleep.
 pub(crate) fn for_each(mut f: impl FnMut(&Found)) {
     if let Some(tracker) = tracker() {
-        tracker.collect(|_| true).iter().for_each(&mut f);
+        tracker.collect(|_, _| true).iter().for_each(&mut f);
     }
 }
 
@@ -490,10 +490,10 @@ pub(crate) fn lost() -> u64 {
 }
 
 /// Says in the log where what is still live was allocated, as far as it is `wanted`: a predicate of its
-/// address, which is called under a lock. At most 16 call sites.
+/// address and scope, which is called under a lock. At most 16 call sites.
 ///
 /// Context: Process context. May sleep.
-pub(crate) fn report(wanted: impl FnMut(usize) -> bool) {
+pub(crate) fn report(wanted: impl FnMut(usize, Scope) -> bool) {
     let Some(tracker) = tracker().filter(|_| is_on()) else {
         pr_err!("leak: track allocations (quarry pool track, or track=1) to see where it was allocated\n");
         return;

@@ -7,7 +7,9 @@ use super::{
     request::Arm, //
 };
 use crate::{
+    account::Account,
     bindings,
+    cache::Cache,
     exports, //
 };
 use core::{
@@ -194,6 +196,15 @@ impl UserCache {
     }
 
     /// Returns whose cache it is.
+    /// Returns what its slabs are charged to.
+    pub(super) fn account(&self) -> Option<&'static Account> {
+        match self.raw {
+            // SAFETY: By the type invariants, the cache is alive.
+            Raw::Quarry(raw) => unsafe { raw.cast::<Cache>().as_ref() }.account(),
+            Raw::Kernel(_) => None,
+        }
+    }
+
     pub(super) fn arm(&self) -> Arm {
         match self.raw {
             Raw::Quarry(_) => Arm::Quarry,
@@ -304,6 +315,18 @@ impl CacheTable {
         Self {
             places: KVec::new(),
         }
+    }
+
+    /// Returns the id of an idle cache that is charged to an account.
+    pub(super) fn find_idle(&self, account: &Account) -> Option<u32> {
+        let index = self.places.iter().position(|place| match place {
+            Place::Ready(cache) => {
+                let ours = cache.account().is_some_and(|of| core::ptr::eq(of, account));
+                ours && cache.is_idle()
+            }
+            _ => false,
+        })?;
+        u32::try_from(index + 1).ok()
     }
 
     /// Returns an id for a cache to be made, until [`settle`](Self::settle).

@@ -32,6 +32,7 @@ use super::{
         Opener, //
     },
 };
+use crate::account::Account;
 use core::sync::atomic::{
     AtomicU64,
     Ordering::Relaxed, //
@@ -187,6 +188,27 @@ impl Client {
         drop(cache);
         self.nr_caches.give(1);
         Ok(())
+    }
+
+    /// Frees what is charged to an account, and ends such caches; what is mapped, or I/O refers to, stays.
+    pub(super) fn purge(&self, account: &Account) {
+        let ours = |memory: &Memory| {
+            memory
+                .account()
+                .is_some_and(|of| core::ptr::eq(of, account))
+        };
+        self.table.for_each(ours, |handle| {
+            // Somebody else may have freed it, or may be using it.
+            let _ = self.free(handle.into_raw());
+        });
+        loop {
+            let Some(id) = self.caches.lock().find_idle(account) else {
+                break;
+            };
+            if self.destroy_cache(id).is_err() {
+                break;
+            }
+        }
     }
 
     /// Frees everything that a file holds which is being closed.

@@ -6,6 +6,7 @@ use super::{
     aside,
     client::Client, //
 };
+use crate::account::Account;
 use kernel::{
     prelude::*,
     sync::{
@@ -100,6 +101,24 @@ pub(super) fn close(client: Arc<Client>) {
     }
     drop(clients);
     aside::reap();
+}
+
+/// Frees what all open files have that is charged to an account; see [`Client::purge`].
+pub(super) fn purge(account: &Account) {
+    let mut after = 0;
+    loop {
+        // The list is let go: freeing may sleep for long.
+        let next = {
+            let clients = CLIENTS.lock();
+            let mut later = clients.open.iter().filter(|client| client.id() > after);
+            later.next().cloned()
+        };
+        let Some(client) = next else {
+            break;
+        };
+        after = client.id();
+        client.purge(account);
+    }
 }
 
 /// Describes every open file to `f`, in the order in which they were opened.

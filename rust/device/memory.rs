@@ -16,6 +16,10 @@ use super::{
     task, //
 };
 use crate::{
+    account::{
+        self,
+        Account, //
+    },
     bindings,
     explain,
     exports,
@@ -248,6 +252,18 @@ impl Memory {
             },
             source,
         })
+    }
+
+    /// Returns what it is charged to.
+    pub(super) fn account(&self) -> Option<&'static Account> {
+        match &self.source {
+            Source::Pages { .. } => account::of_block(self.view.start),
+            Source::Kmalloc | Source::Vmalloc | Source::Kvmalloc => {
+                kvmalloc::account_of(self.view.start.as_ptr().cast())
+            }
+            Source::Object(cache) => cache.account(),
+            Source::Kernel(_) => None,
+        }
     }
 
     /// Changes the size. The contents stay as they are up to the smaller of both sizes, also on

@@ -2,7 +2,10 @@
 
 //! Commands about named pools, which belong to no open file.
 
-use super::abi::Arg;
+use super::{
+    abi::Arg,
+    clients, //
+};
 use crate::{
     account::{
         Account,
@@ -96,13 +99,20 @@ fn destroy_by_id(id: u32) -> Result {
 }
 
 /// Ends a pool.
-pub(super) fn destroy(arg: &mut bindings::quarry_pool_destroy) -> Result {
+pub(super) fn destroy(user: UserPtr) -> Result {
+    let arg = Arg::<bindings::quarry_pool_destroy>::read(user, bindings::QUARRY_POOL_PURGE)?;
+    let arg = &arg.value;
     if arg.reserved != 0 {
         return Err(EINVAL);
     }
-    if pools::with_first(|pool| pool.id() == arg.pool, pools::Pool::is_kernels)? {
+    let pool = pools::hold(arg.pool)?;
+    if pool.is_kernels() {
         return Err(EPERM);
     }
+    if arg.flags & bindings::QUARRY_POOL_PURGE != 0 {
+        clients::purge(pool.account());
+    }
+    drop(pool);
     destroy_by_id(arg.pool)
 }
 

@@ -190,6 +190,26 @@ impl Table {
         sum
     }
 
+    /// Calls `each` with the handles of allocations that are `wanted`, without a lock. Some that come and go
+    /// meanwhile may be missed.
+    pub(super) fn for_each(&self, wanted: impl Fn(&Memory) -> bool, mut each: impl FnMut(Handle)) {
+        for (nr, aligned) in self.shards.iter().enumerate() {
+            let mut from = 0;
+            loop {
+                let mut found = [None; 16];
+                from = aligned.shard.lock().find(from, &wanted, &mut found);
+                if found[0].is_none() {
+                    break;
+                }
+                for (local, generation) in found.into_iter().flatten() {
+                    // CAST: Less than `NR_SHARDS`.
+                    each(Handle::new(local << SHARD_BITS | nr as u32, generation));
+                }
+                task::yield_now();
+            }
+        }
+    }
+
     /// Empties the table, of which nothing is in use, into `each`.
     pub(super) fn drain(&self, mut each: impl FnMut(Memory, Option<KBox<Ticket>>)) {
         for aligned in &self.shards {

@@ -735,15 +735,24 @@ struct quarry_pool_create {
 	__u32 reserved;
 };
 
+/* quarry_pool_destroy.flags: frees first what open files have of the pool. */
+#define QUARRY_POOL_PURGE	(1U << 0)
+
 /**
  * struct quarry_pool_destroy - ends a named pool
  * @size: size of this structure
- * @flags: must be 0
+ * @flags: QUARRY_POOL_PURGE
  * @pool: id of the pool
  * @reserved: must be 0
  *
+ * With %QUARRY_POOL_PURGE, everything that open files have allocated from the
+ * pool is freed, and their caches that draw on it are ended, whosever they are:
+ * their handles and ids name nothing then. What a process has mapped, or I/O
+ * refers to, stays, and the pool with it.
+ *
  * Errors: EINVAL, ENOENT, EPERM (it belongs to the kernel), EBUSY (something is
- * allocated from it, as the kernel log says; nothing has changed).
+ * allocated from it, as the kernel log says; nothing but what was purged has
+ * changed).
  */
 struct quarry_pool_destroy {
 	__u32 size;

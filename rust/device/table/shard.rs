@@ -145,6 +145,28 @@ impl Shard {
         Ok((local, generation))
     }
 
+    /// Looks from a slot on for allocations that are `wanted`, and notes slot and generation of as many as
+    /// there is room for. What someone is about to resize or free is left out. Returns where to go on.
+    pub(super) fn find(
+        &self,
+        from: usize,
+        wanted: impl Fn(&Memory) -> bool,
+        found: &mut [Option<(u32, u32)>],
+    ) -> usize {
+        let mut places = found.iter_mut();
+        let slots = self.segments.iter().flatten().enumerate().skip(from);
+        for (local, slot) in slots {
+            if matches!(&slot.state, State::Live(memory, _) if wanted(memory)) {
+                let Some(place) = places.next() else {
+                    return local;
+                };
+                // CAST: Less than `Handle::MAX`.
+                *place = Some((local as u32, slot.generation));
+            }
+        }
+        self.nr_slots
+    }
+
     /// Makes the slot of a handle free, and the handle name nothing, if `may_go` says so. Returns
     /// what was in it, to be dropped without the lock.
     pub(super) fn remove_if(

@@ -5,7 +5,7 @@
 use crate::{
     alloc::KINDS,
     ktap::tests,
-    memory::PAGE,
+    memory::{Mapping, PAGE},
     raw::{alloc, new, Allocation, Device, Errno},
 };
 use libc::{EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM};
@@ -32,6 +32,7 @@ tests! {
     who_finds_a_pool_full_may_wait,
     who_waits_can_be_killed,
     pools_have_nodes,
+    a_pool_can_be_purged,
     pools_come_and_go_on_all_cpus,
     a_pool_is_tracked,
     tracking_is_switched_under_load,
@@ -520,6 +521,62 @@ fn pools_have_nodes() {
             }
         }
     }
+}
+
+fn a_pool_can_be_purged() {
+    let (device, other) = (Device::open(), Device::open());
+    let pool = Pool::new(&device, "purged", 64 * MIB, 0, 0);
+    let neighbour = Pool::new(&device, "neighbour", 64 * MIB, 0, 0);
+    let purge = |pool: u32, flags: u32| {
+        let mut argument = sys::quarry_pool_destroy {
+            pool,
+            flags,
+            ..new()
+        };
+        device.call(sys::QUARRY_CMD_POOL_DESTROY, &mut argument)
+    };
+    assert_eq!(purge(pool.id, 2), EINVAL);
+    assert_eq!(purge(1, sys::QUARRY_POOL_PURGE), EPERM);
+    assert_eq!(purge(u32::MAX, sys::QUARRY_POOL_PURGE), ENOENT);
+
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        for kind in KINDS {
+            for client in [&device, &other] {
+                held.push((client, pool.alloc(client, kind, 5000, 0).unwrap().handle));
+            }
+        }
+    }
+    let mut cache = sys::quarry_cache_create {
+        pool: pool.id,
+        object_size: 300,
+        ..new()
+    };
+    cache.name[0] = b'p' as _;
+    let cache = other.must(sys::QUARRY_CMD_CACHE_CREATE, cache);
+    held.extend((0..100).map(|_| (&other, other.alloc_object(cache.cache).handle)));
+    let kept = neighbour.alloc(&other, KINDS[0], 5000, 0).unwrap();
+    let mapped = pool
+        .alloc(&other, sys::QUARRY_KIND_PAGES, PAGE as u64, 0)
+        .unwrap();
+    let (offset, length) = other.map(mapped.handle).unwrap();
+    let mapping = Mapping::new(&other, offset, length as usize, libc::MAP_SHARED).unwrap();
+
+    // What is mapped keeps the pool; all else is gone.
+    assert_eq!(purge(pool.id, 0), EBUSY);
+    assert_eq!(purge(pool.id, sys::QUARRY_POOL_PURGE), EBUSY);
+    for (client, handle) in held {
+        assert_eq!(client.free(handle), ENOENT);
+    }
+    assert_eq!(other.cache_destroy(cache.cache), ENOENT);
+    assert_eq!(pool.stats().used, PAGE as u64);
+    drop(mapping);
+    assert_eq!(purge(pool.id, sys::QUARRY_POOL_PURGE), 0);
+    assert_eq!(other.free(mapped.handle), ENOENT);
+    assert_eq!(other.free(kept.handle), 0);
+    assert_eq!(other.query().used_bytes, 0);
+    device.assert_valid();
+    std::mem::forget(pool);
 }
 
 fn pools_come_and_go_on_all_cpus() {

@@ -311,6 +311,10 @@ pub enum PoolCommand {
         /// Name or number
         #[arg(value_name = "POOL")]
         pool: String,
+
+        /// Free what programs have of it first, whosever it is; what is mapped stays, and the pool with it
+        #[arg(long)]
+        purge: bool,
     },
     /// Change how much a pool may have; what it has beyond that stays until it is freed
     Limit {

@@ -9,7 +9,7 @@ use crate::{
     size::Size,
     CommandResult,
 };
-use anyhow::{anyhow, bail, Context};
+use anyhow::{anyhow, bail};
 use quarry_uapi::{Cause, Device, PoolStats, PoolTerms};
 use serde_json::json;
 
@@ -33,11 +33,16 @@ pub fn run(global: &Global, command: &PoolCommand) -> CommandResult {
             };
             create(global, &device, name, &terms)
         }
-        PoolCommand::Destroy { pool } => {
+        PoolCommand::Destroy { pool, purge } => {
             let id = find(&device.pools()?, pool)?.id;
-            device
-                .pool_destroy(id)
-                .with_context(|| format!("pool '{pool}' is not destroyed"))?;
+            device.pool_destroy(id, *purge).map_err(|error| {
+                let advice = match error.cause {
+                    Cause::Busy if *purge => "; something of it is mapped: see dmesg",
+                    Cause::Busy => "; dmesg says what is in use, and --purge frees it",
+                    _ => "",
+                };
+                anyhow!("pool '{pool}' is not destroyed: {error}{advice}")
+            })?;
             Ok(Status::Success)
         }
         PoolCommand::Limit { pool, limit } => {

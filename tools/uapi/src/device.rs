@@ -342,9 +342,10 @@ impl Device {
         Ok(raw.pool)
     }
 
-    /// Ends a named pool of which nothing is in use.
-    pub fn pool_destroy(&self, pool: u32) -> Result<()> {
+    /// Ends a named pool of which nothing is in use; if `purge`, what open files have of it is freed first.
+    pub fn pool_destroy(&self, pool: u32, purge: bool) -> Result<()> {
         let mut raw = sys::quarry_pool_destroy {
+            flags: if purge { sys::QUARRY_POOL_PURGE } else { 0 },
             pool,
             ..Argument::new()
         };
