@@ -442,6 +442,7 @@ impl Front {
                 .for_each(|node| node.cpus.on(cpu).look_again());
         }
         // A CPU that is using its magazines is asked again.
+        // ORDERING: The calls wait for all CPUs.
         let busy = AtomicBool::new(true);
         while busy.swap(false, Relaxed) {
             cpus.on_each_online(&|| {
