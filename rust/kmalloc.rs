@@ -363,10 +363,8 @@ pub(crate) unsafe fn krealloc(
         unsafe { kfree(pointer) };
         return core::ptr::without_provenance_mut(ZERO_SIZE);
     }
-    let fresh = || match nid {
-        NO_NODE => kmalloc(size, gfp),
-        nid => kmalloc_node(size, gfp, nid),
-    };
+    // Not the fast path: most calls stay in place, and would save the registers that it needs.
+    let fresh = || kmalloc_node(size, gfp, nid);
     let address = pointer.addr();
     if address <= ZERO_SIZE {
         return fresh();
