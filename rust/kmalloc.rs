@@ -341,6 +341,13 @@ pub(crate) fn is_class(cache: &Cache) -> bool {
     caches.is_some_and(|caches| caches.iter().any(|class| core::ptr::eq(*class, cache)))
 }
 
+/// Allocates by the fast path, out of line: calls of [`krealloc`] that stay in place need not save the
+/// registers that it takes.
+#[inline(never)]
+fn kmalloc_anew(size: usize, gfp: Gfp) -> *mut c_void {
+    kmalloc(size, gfp)
+}
+
 /// Changes the size of an allocation, keeping its contents. Null if there is no memory.
 ///
 /// What stays in place is aligned to `align`; what moves is aligned as any allocation of that size,
@@ -363,8 +370,10 @@ pub(crate) unsafe fn krealloc(
         unsafe { kfree(pointer) };
         return core::ptr::without_provenance_mut(ZERO_SIZE);
     }
-    // Not the fast path: most calls stay in place, and would save the registers that it needs.
-    let fresh = || kmalloc_node(size, gfp, nid);
+    let fresh = || match nid {
+        NO_NODE => kmalloc_anew(size, gfp),
+        nid => kmalloc_node(size, gfp, nid),
+    };
     let address = pointer.addr();
     if address <= ZERO_SIZE {
         return fresh();
