@@ -473,7 +473,10 @@ fn who_finds_a_pool_full_may_wait() {
         assert_eq!(stats.waits, waits + 1);
         // How much of it is waiting depends on when the thread began.
         let longest = Duration::from_nanos(stats.longest_wait);
-        assert!(!longest.is_zero() && longest < begun.elapsed(), "{longest:?}");
+        assert!(
+            !longest.is_zero() && longest < begun.elapsed(),
+            "{longest:?}"
+        );
     }
 }
 
