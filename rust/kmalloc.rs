@@ -32,8 +32,7 @@ use crate::{
     window::{
         self,
         Window, //
-    },
-    words, //
+    }, //
 };
 use core::{
     ffi::c_void,
@@ -57,12 +56,14 @@ use kernel::{
 
 mod class;
 mod nolock;
+mod resize;
 
 pub(crate) use nolock::{
     kfree_nolock,
     kmalloc_nolock,
     nolock_failed, //
 };
+pub(crate) use resize::krealloc;
 
 use class::SIZES;
 
@@ -207,13 +208,12 @@ unsafe fn kfree_unusual(pointer: *const c_void) {
     }
     let found = window::at(address).zip(NonNull::new(pointer.cast_mut().cast::<u8>()));
     let result = match found {
-        Some(_) if cache::slab_of(address).is_some() => Err(BadFree::Interior),
         // SAFETY: By the contract of this function.
         Some(((window, frame), block)) => unsafe { free_large(window, frame, block) },
         None => Err(BadFree::Foreign),
     };
     if let Err(why) = result {
-        report::bad_free("quarry_kfree", pointer, why);
+        report::bad_free("quarry_kfree", pointer, within(address).unwrap_or(why));
     }
 }
 
@@ -234,30 +234,9 @@ fn large(window: &Window, frame: usize, address: usize, kind: Kind) -> Result<Or
     }
 }
 
-/// Returns the order of the large allocation that begins at an address, and what it is charged to.
-#[inline(always)]
-fn any_large(
-    window: &Window,
-    frame: usize,
-    block: NonNull<u8>,
-) -> Result<(Order, Option<&'static Account>), BadFree> {
-    let address = block.addr().get();
-    match large(window, frame, address, Kind::Large) {
-        Ok(order) => Ok((order, None)),
-        Err(BadFree::Mismatch) => charged_large(window, frame, block),
-        Err(why) => Err(why),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn charged_large(
-    window: &Window,
-    frame: usize,
-    block: NonNull<u8>,
-) -> Result<(Order, Option<&'static Account>), BadFree> {
-    let order = large(window, frame, block.addr().get(), Kind::ChargedLarge)?;
-    Ok((order, account::of_block(block)))
+/// Returns what is wrong with an address within a slab at which no object of it begins.
+fn within(address: usize) -> Option<BadFree> {
+    cache::slab_of(address).map(|_| BadFree::Interior)
 }
 
 /// # Safety
@@ -291,24 +270,10 @@ pub(crate) fn is_nothing(pointer: *const c_void) -> bool {
 
 /// Returns the usable size of an allocation; 0 if it is none of quarry's.
 pub(crate) fn ksize(pointer: *const c_void) -> usize {
-    let address = pointer.addr();
-    if address <= ZERO_SIZE {
-        return 0;
-    }
-    let Some((window, frame)) = window::at(address) else {
-        return 0;
-    };
-    match cache::slab_of(address) {
-        // CAST: Lossless.
-        Some(slab) => slab.geometry().stride as usize,
-        None => NonNull::new(pointer.cast_mut().cast())
-            .and_then(|block| any_large(window, frame, block).ok())
-            .map_or(0, |(order, _)| PAGE_SIZE << order.get()),
-    }
+    live(pointer.addr()).map_or(0, |(room, _)| room)
 }
 
 /// Returns the usable size of the live allocation that begins at an address, and what it is charged to.
-#[inline(always)]
 fn live(address: usize) -> Result<(usize, Option<&'static Account>), BadFree> {
     let (window, frame) = window::at(address).ok_or(BadFree::Foreign)?;
     if let Some((slab, index)) = cache::find(address) {
@@ -318,13 +283,29 @@ fn live(address: usize) -> Result<(usize, Option<&'static Account>), BadFree> {
         // CAST: Lossless.
         return Ok((slab.geometry().stride as usize, slab.cache().account()));
     }
-    if cache::slab_of(address).is_some() {
-        return Err(BadFree::Interior);
+    within(address).map_or(Ok(()), Err)?;
+    match large(window, frame, address, Kind::Large) {
+        Ok(order) => Ok((PAGE_SIZE << order.get(), None)),
+        Err(BadFree::Mismatch) => {
+            let order = large(window, frame, address, Kind::ChargedLarge)?;
+            let block = NonNull::new(core::ptr::with_exposed_provenance_mut(address));
+            Ok((PAGE_SIZE << order.get(), block.and_then(account::of_block)))
+        }
+        Err(why) => Err(why),
     }
-    // SAFETY: The address lies in a window, and so is not null.
-    let block = unsafe { NonNull::new_unchecked(core::ptr::with_exposed_provenance_mut(address)) };
-    let (order, account) = any_large(window, frame, block)?;
-    Ok((PAGE_SIZE << order.get(), account))
+}
+
+/// Returns the usable size of the live allocation that begins at an address, if it is charged to nothing.
+#[inline(always)]
+fn live_uncharged(address: usize) -> Option<usize> {
+    let (window, frame) = window::at(address)?;
+    if let Some((slab, index)) = cache::find(address) {
+        let plain = slab.is_live(index) && slab.cache().account().is_none();
+        // CAST: Lossless.
+        return plain.then(|| slab.geometry().stride as usize);
+    }
+    let order = large(window, frame, address, Kind::Large).ok()?;
+    Some(PAGE_SIZE << order.get())
 }
 
 /// Returns what a live allocation is charged to.
@@ -339,86 +320,6 @@ pub(crate) fn is_class(cache: &Cache) -> bool {
         Some(account) => charged(account),
     };
     caches.is_some_and(|caches| caches.iter().any(|class| core::ptr::eq(*class, cache)))
-}
-
-/// Allocates by the fast path, out of line: calls of [`krealloc`] that stay in place need not save the
-/// registers that it takes.
-#[inline(never)]
-fn kmalloc_anew(size: usize, gfp: Gfp) -> *mut c_void {
-    kmalloc(size, gfp)
-}
-
-/// Changes the size of an allocation, keeping its contents. Null if there is no memory.
-///
-/// What stays in place is aligned to `align`; what moves is aligned as any allocation of that size,
-/// and lies on `nid` or the nearest node. With `__GFP_THISNODE`, what lies on another node moves.
-///
-/// Context: Any but NMI, as `gfp` allows.
-///
-/// # Safety
-///
-/// `pointer` is null, or came from [`kmalloc`] or [`krealloc`] and is given up on success.
-pub(crate) unsafe fn krealloc(
-    pointer: *const c_void,
-    size: usize,
-    align: usize,
-    gfp: Gfp,
-    nid: i32,
-) -> *mut c_void {
-    if size == 0 {
-        // SAFETY: By the contract of this function.
-        unsafe { kfree(pointer) };
-        return core::ptr::without_provenance_mut(ZERO_SIZE);
-    }
-    let fresh = || match nid {
-        NO_NODE => kmalloc_anew(size, gfp),
-        nid => kmalloc_node(size, gfp, nid),
-    };
-    let address = pointer.addr();
-    if address <= ZERO_SIZE {
-        return fresh();
-    }
-    let (room, account) = match live(address) {
-        Ok(live) => live,
-        Err(why) => {
-            report::bad_free("quarry_krealloc", pointer, why);
-            return null_mut();
-        }
-    };
-    let elsewhere = || gfp.this_node_only() && nid != NO_NODE && !lies_on(address, nid);
-    if size <= room && address & align.wrapping_sub(1) == 0 && !elsewhere() {
-        if page_alloc::must_clear(gfp) {
-            // What is not asked for now is clear when it is asked for later.
-            // SAFETY: The caller has `room` bytes there.
-            unsafe {
-                pointer
-                    .cast_mut()
-                    .cast::<u8>()
-                    .add(size)
-                    .write_bytes(0, room - size)
-            };
-        }
-        return pointer.cast_mut();
-    }
-    let other = match account {
-        None => fresh(),
-        Some(account) => kmalloc_charged(account, size, gfp, nid),
-    };
-    if !other.is_null() {
-        // SAFETY: Both have that many bytes, are of whole words, and do not overlap.
-        unsafe {
-            words::copy(pointer.cast(), other.cast(), (room.min(size)).div_ceil(8));
-        }
-        // SAFETY: By the contract of this function.
-        unsafe { kfree(pointer) };
-    }
-    other
-}
-
-/// Returns whether an address of quarry's lies on a node.
-fn lies_on(address: usize, nid: i32) -> bool {
-    // CAST: Nodes are few.
-    window::at(address).is_some_and(|(window, _)| window.node() as i32 == nid)
 }
 
 /// Makes the caches of the classes. `name` says what those of a class are called.
