@@ -26,6 +26,8 @@ pub struct Faults {
     pub corrupt_every: Option<u64>,
     /// Every so many frees of an operation fail with EBUSY.
     pub busy_every: Option<u64>,
+    /// Every so many batches fail with ENOMEM before anything is run.
+    pub refuse_every: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +35,7 @@ struct State {
     next: u64,
     live: HashMap<u64, (Kind, u64, Vec<u8>)>,
     caches: HashMap<u32, u32>,
-    counts: [u64; 3],
+    counts: [u64; 4],
     held: u64,
     peak: u64,
     /// Whether anything came from the kernel.
@@ -303,6 +305,9 @@ impl Backend for Fake {
 
     fn batch(&self, ops: &mut [Op]) -> Result<BatchDone> {
         let mut state = self.state();
+        if due(&mut state.counts[3], self.faults.refuse_every) {
+            return failed(Cause::NoMemory);
+        }
         let mut done = BatchDone { done: 0, failed: 0 };
         for index in 0..ops.len() {
             let (earlier, rest) = ops.split_at_mut(index);

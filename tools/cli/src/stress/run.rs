@@ -277,6 +277,18 @@ mod tests {
     }
 
     #[test]
+    fn batches_that_are_refused_are_made_again() {
+        let faults = |refuse_every| Faults {
+            refuse_every: Some(refuse_every),
+            ..Faults::default()
+        };
+        let outcome = stress(faults(3), &options(2, 20_000));
+        assert!(outcome.is_clean(), "{outcome:?}");
+        let refused = run(&Fake::with(faults(1)), &options(1, 1000), |_, _| {});
+        assert!(refused.is_err());
+    }
+
+    #[test]
     fn corruption_is_found_and_told() {
         let faults = Faults {
             corrupt_every: Some(500),

@@ -14,7 +14,13 @@ use super::{
 use crate::backend::Backend;
 use fastrand::Rng;
 use quarry_uapi::{CacheId, Cause, Context, Error, Handle, Kind, Op, Target};
-use std::sync::mpsc::{Receiver, Sender};
+use std::{
+    sync::mpsc::{Receiver, Sender},
+    thread,
+};
+
+/// How often a batch is tried for which there is no memory.
+const TRIES: u32 = 1000;
 
 /// Operations of the longest action.
 pub const LONGEST_ACTION: usize = 4;
@@ -305,13 +311,25 @@ impl<'a, B: Backend> Worker<'a, B> {
         self.actions.push(action);
     }
 
+    /// Has operations run. A call for which there is no memory has run none, and is made again.
+    fn run_batch(&self, ops: &mut [Op]) -> Result<(), Error> {
+        let mut tries = TRIES;
+        loop {
+            match self.setup.backend.batch(ops) {
+                Err(error) if error.cause == Cause::NoMemory && tries > 1 => tries -= 1,
+                result => return result.map(|_| ()),
+            }
+            thread::yield_now();
+        }
+    }
+
     /// Runs the batch, and takes its results into account.
     fn submit(&mut self) -> Result<(), Error> {
         let mut ops = std::mem::take(&mut self.ops);
         let mut actions = std::mem::take(&mut self.actions);
         self.coming = 0;
         if !ops.is_empty() {
-            self.setup.backend.batch(&mut ops)?;
+            self.run_batch(&mut ops)?;
             self.tally.batches += 1;
             // CAST: A batch is small.
             self.tally.ops += ops.len() as u64;
