@@ -169,7 +169,7 @@ consumers: modules modules-debug ## tests of the kernel's own, built to allocate
 	@scripts/consumers debug
 
 .PHONY: soak
-soak: setup modules modules-debug tools ## what takes half an hour: all contexts on the debug kernel, all kinds of load at once on the stock kernel
+soak: setup modules modules-debug tools ## what takes hours: contexts, all kinds of load, calls at random, faults; ONLY=fuzz for some
 	@MATRIX=tests/guest/soak scripts/guest-tests $(ONLY)
 
 .PHONY: guest-test

@@ -50,6 +50,10 @@ use crate::{
     },
     preempt,
     report::BadFree,
+    requests::{
+        KBox,
+        KVVec, //
+    },
     state,
     track::{
         self,

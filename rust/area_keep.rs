@@ -32,6 +32,10 @@ use crate::{
         PerCpu, //
     },
     preempt,
+    requests::{
+        KBox,
+        KVec, //
+    },
     vmalloc::{
         Bounds,
         Chain,

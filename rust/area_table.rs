@@ -19,6 +19,11 @@ use crate::{
         View, //
     },
     bindings,
+    requests::{
+        KBox,
+        KVVec,
+        KVec, //
+    },
     vmalloc::Pages, //
 };
 use core::{

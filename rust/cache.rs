@@ -46,6 +46,11 @@ use crate::{
     percpu::CpusHeld,
     pool::Violation,
     report::BadFree,
+    requests::{
+        KBox,
+        KVVec,
+        KVec, //
+    },
     slab::{
         Full,
         Geometry,

@@ -15,6 +15,7 @@ use kernel::prelude::*;
 mod caches;
 mod chunks;
 mod clients;
+mod faults;
 mod fragmentation;
 mod fs;
 mod meminfo;
@@ -55,6 +56,7 @@ impl fs::Content for Root {
 /// The directory, until dropped.
 pub(crate) struct Debugfs {
     _caches: Option<caches::Directories>,
+    _faults: Option<fs::Dir>,
     _root: Option<fs::Dir>,
 }
 
@@ -68,6 +70,7 @@ impl Debugfs {
         if !cfg!(CONFIG_DEBUG_FS) {
             return Ok(Self {
                 _caches: None,
+                _faults: None,
                 _root: None,
             });
         }
@@ -75,10 +78,12 @@ impl Debugfs {
         for (number, (name, _)) in FILES.iter().enumerate() {
             root.file::<Root>(name, number);
         }
+        let faults = faults::make(&root)?;
         // SAFETY: Called once.
         let caches = unsafe { caches::Directories::new(&root)? };
         Ok(Self {
             _caches: Some(caches),
+            _faults: Some(faults),
             _root: Some(root),
         })
     }

@@ -129,6 +129,7 @@ impl MiscDevice for QuarryDevice {
             bindings::quarry_pool_limit::COMMAND => call(user, pools::limit),
             bindings::quarry_pool_stats::COMMAND => call(user, pools::stats),
             bindings::quarry_pool_track::COMMAND => call(user, pools::track),
+            bindings::quarry_fail_nth::COMMAND => call(user, |arg| commands::fail_nth(client, arg)),
             _ => return Err(ENOTTY),
         }?;
         Ok(0)

@@ -41,6 +41,7 @@ use crate::{
         PerCpu, //
     },
     preempt,
+    requests::KVec,
     trace::{
         self,
         Magazines, //

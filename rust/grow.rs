@@ -27,6 +27,7 @@ use crate::{
         Urgency,
         FRAMES, //
     },
+    requests,
     trace,
     window::{
         self,
@@ -184,6 +185,9 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     let Some(zone) = pool().zone(node) else {
         return false;
     };
+    if requests::must_fail(order.pages() << bindings::PAGE_SHIFT) {
+        return false;
+    }
     let flags = gfp.for_chunk(insist).as_raw();
     // SAFETY: Plain allocation; `node` is one of the machine's.
     let page = unsafe { bindings::quarry_helper_alloc_pages_node(nid, flags, order.get()) };

@@ -11,6 +11,7 @@ use crate::{
         pool,
         Blocks, //
     }, //
+    requests,
 };
 use kernel::{
     error::to_result,
@@ -48,6 +49,7 @@ impl Hotplug {
     ///
     /// There are caches, if none yet, and a page pool, until the result is dropped.
     pub(crate) unsafe fn new() -> Result<Self> {
+        requests::ask(0)?;
         // SAFETY: A dynamic state of the section whose teardown runs when the CPU is dead.
         let state = unsafe {
             bindings::__cpuhp_setup_state(

@@ -28,6 +28,7 @@ use crate::{
         self,
         BadFree, //
     },
+    requests::KBox,
     track::NR_ACCOUNTS,
     window::{
         self,

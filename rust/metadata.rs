@@ -6,7 +6,8 @@
 
 use crate::{
     bindings,
-    gfp::Gfp, //
+    gfp::Gfp,
+    requests, //
 };
 use core::{
     alloc::Layout,
@@ -58,6 +59,9 @@ pub(crate) fn bytes() -> usize {
 /// Context: Any, as `gfp` allows.
 pub(crate) fn alloc(about: About, layout: Layout, gfp: Gfp) -> Option<NonNull<u8>> {
     let size = layout.size();
+    if requests::must_fail(size) {
+        return None;
+    }
     // SAFETY: Plain allocation. The size is rounded up to the alignment, because the kernel aligns
     // sizes that are powers of two to themselves.
     let memory = unsafe {

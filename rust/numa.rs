@@ -8,6 +8,7 @@
 use crate::{
     bindings,
     global::Global, //
+    requests::KVec,
 };
 use kernel::prelude::*;
 

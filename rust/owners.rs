@@ -23,6 +23,7 @@ use crate::{
         About, //
     },
     pool::FRAMES,
+    requests::KVVec,
     window::{
         nr_windows,
         Pfn, //

@@ -42,6 +42,10 @@ use crate::{
         NR_ORDERS, //
     },
     report::BadFree,
+    requests::{
+        KBox,
+        KVec, //
+    },
     state,
     track::{
         self,

@@ -7,6 +7,7 @@
 use crate::{
     bindings,
     preempt::PinnedCpu, //
+    requests,
 };
 use core::{
     ffi::c_void,
@@ -114,6 +115,7 @@ impl<T> PerCpu<T> {
     /// Allocates cleared memory. The caller initialises it before anybody can see the result.
     fn allocate() -> Result<Self> {
         let layout = core::alloc::Layout::new::<T>();
+        requests::ask(layout.size())?;
         // SAFETY: Size and alignment are those of a type.
         let pointer = unsafe {
             bindings::pcpu_alloc_noprof(

@@ -10,6 +10,7 @@
 pub(crate) mod bins;
 #[path = "kmalloc/class.rs"]
 pub(crate) mod class;
+pub(crate) mod fault;
 pub(crate) mod pool;
 pub(crate) mod slab;
 pub(crate) mod vmalloc;

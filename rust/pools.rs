@@ -18,6 +18,10 @@ use crate::{
     },
     kmalloc,
     percpu::wait_for_hotplug,
+    requests::{
+        KBox,
+        KVec, //
+    },
     track::{
         self,
         NR_ACCOUNTS, //

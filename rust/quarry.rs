@@ -18,6 +18,7 @@ mod debugfs;
 mod device;
 mod explain;
 mod exports;
+mod fault;
 mod front;
 mod gfp;
 mod global;
@@ -38,6 +39,7 @@ mod pools;
 mod preempt;
 mod reclaimable;
 mod report;
+mod requests;
 mod slab;
 mod state;
 mod stats;
@@ -100,6 +102,10 @@ module! {
             default: 90,
             description: "How much of the pool user space may take in all, in percent",
         },
+        fail_nth: u32 {
+            default: 0,
+            description: "Fail the n-th of the requests that loading makes of the kernel; for tests",
+        },
         client_batch: u32 {
             default: 65536,
             description: "Operations in one batch",
@@ -120,6 +126,7 @@ struct Quarry {
 impl kernel::InPlaceModule for Quarry {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let options = MiscDeviceOptions { name: c"quarry" };
+        let faults = requests::WhileLoading::new(module_parameters::fail_nth.value());
         try_pin_init!(Self {
             // Fields are set up in the order of these lines.
             _layers: layers::Layers::new(
@@ -131,7 +138,11 @@ impl kernel::InPlaceModule for Quarry {
             )?,
             _upkeep: upkeep::Upkeep::new()?,
             _debugfs: debugfs::Debugfs::new()?,
-            _device <- MiscDeviceRegistration::register(options),
+            _device <- {
+                requests::ask(0)?;
+                drop(faults);
+                MiscDeviceRegistration::register(options)
+            },
         })
     }
 }

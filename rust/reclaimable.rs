@@ -13,6 +13,7 @@ use crate::{
     bindings,
     global::Global,
     grow, //
+    requests::KVec,
 };
 use core::sync::atomic::{
     AtomicUsize,

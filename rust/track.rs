@@ -30,6 +30,11 @@ use crate::{
         About, //
     },
     preempt,
+    requests::{
+        self,
+        KBox,
+        KVVec, //
+    },
     trace, //
 };
 use core::{
@@ -531,6 +536,7 @@ pub(crate) fn prepare() -> Result {
     if tracker().is_some() {
         return Ok(());
     }
+    requests::ask(0)?;
     // SAFETY: May sleep, and be called more than once.
     to_result(unsafe { bindings::stack_depot_init() })?;
     let mut buckets = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;

@@ -14,6 +14,7 @@ use crate::{
         self,
         Telling, //
     },
+    requests,
     vmap_alloc, //
 };
 use core::{
@@ -107,6 +108,7 @@ unsafe extern "C" fn ticker(_argument: *mut c_void) -> i32 {
 
 impl Ticker {
     fn new() -> Result<Self> {
+        requests::ask(0)?;
         // SAFETY: The function is one for threads; the name has no conversions.
         let task = from_err_ptr(unsafe {
             bindings::kthread_create_on_node(
@@ -191,6 +193,7 @@ unsafe extern "C" fn scan(
 
 impl Shrinker {
     fn new() -> Result<Self> {
+        requests::ask(size_of::<bindings::shrinker>())?;
         // SAFETY: The name has no conversions.
         let shrinker = unsafe { bindings::shrinker_alloc(0, c"quarry".as_char_ptr()) };
         let shrinker = NonNull::new(shrinker).ok_or(ENOMEM)?;

@@ -19,6 +19,7 @@ use crate::{
         self,
         Kind, //
     }, //
+    requests,
 };
 use core::sync::atomic::{
     AtomicU64,
@@ -85,6 +86,9 @@ impl Mapper {
         let scope = Scope::new(gfp);
         let pages = draft.pages();
         let count = u32::try_from(pages.len()).ok()?;
+        if requests::must_fail(size_of_val(pages)) {
+            return None;
+        }
         // SAFETY: The draft has all its pages.
         let address = unsafe { bindings::quarry_helper_vmap(pages.as_mut_ptr(), count) };
         if address.is_null() {

@@ -34,6 +34,7 @@ use crate::{
         FRAMES,
         NR_ORDERS, //
     }, //
+    requests::KVVec,
 };
 use core::{
     alloc::Layout,

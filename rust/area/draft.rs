@@ -13,6 +13,7 @@ use crate::{
         self,
         Kind, //
     },
+    requests,
     vmalloc::{
         Pages,
         State, //
@@ -56,6 +57,9 @@ impl Draft {
             .get()
             .checked_mul(size_of::<*mut bindings::page>())?
             .checked_add(size_of::<Area>())?;
+        if requests::must_fail(bytes) {
+            return None;
+        }
         // SAFETY: Plain allocation.
         let memory =
             unsafe { bindings::quarry_helper_kvmalloc(bytes, gfp.for_metadata().as_raw()) };

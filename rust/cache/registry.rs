@@ -18,6 +18,10 @@ use crate::{
     account::Account,
     bindings,
     percpu::wait_for_hotplug, //
+    requests::{
+        KBox,
+        KVec, //
+    },
 };
 use core::{
     ffi::{

@@ -20,11 +20,14 @@ use super::{
     },
     name::Word, //
 };
-use crate::cache::{
-    self,
-    Cache,
-    Name,
-    Observer, //
+use crate::{
+    cache::{
+        self,
+        Cache,
+        Name,
+        Observer, //
+    },
+    requests::KVec, //
 };
 use core::{
     fmt,

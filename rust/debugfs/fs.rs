@@ -26,10 +26,15 @@ pub(super) use imp::Dir;
 #[cfg(CONFIG_DEBUG_FS)]
 mod imp {
     use super::Content;
+    use crate::requests;
     use core::{
         ffi::c_void,
         fmt,
-        marker::PhantomData, //
+        marker::PhantomData,
+        sync::atomic::{
+            AtomicI32,
+            AtomicU32, //
+        }, //
     };
     use kernel::{
         bindings,
@@ -61,6 +66,7 @@ mod imp {
     impl Dir {
         /// Makes a directory in another one, or in the root of debugfs.
         pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Result<Self> {
+            requests::ask(size_of::<Entry>())?;
             let parent = parent.map(|parent| parent.0.clone());
             let within = parent
                 .as_ref()
@@ -88,6 +94,35 @@ mod imp {
                     core::ptr::without_provenance_mut(number),
                     core::ptr::null(),
                     &Operations::<C>::TABLE,
+                )
+            };
+        }
+    }
+
+    impl Dir {
+        /// Makes a file that shows and takes a number.
+        pub(crate) fn number(&self, name: &CStr, number: &'static AtomicU32) {
+            // SAFETY: As in `file`. The operations are the kernel's own, and do not touch the number once
+            // the file is removed, which it is before the module goes.
+            unsafe {
+                bindings::debugfs_create_u32(
+                    name.as_char_ptr(),
+                    0o600,
+                    self.0.dentry,
+                    number.as_ptr(),
+                )
+            };
+        }
+
+        /// Makes a file that shows and takes a number with a sign.
+        pub(crate) fn signed(&self, name: &CStr, number: &'static AtomicI32) {
+            // SAFETY: As in `number`. `atomic_t` is a structure of nothing but an `int`.
+            unsafe {
+                bindings::debugfs_create_atomic_t(
+                    name.as_char_ptr(),
+                    0o600,
+                    self.0.dentry,
+                    number.as_ptr().cast(),
                 )
             };
         }

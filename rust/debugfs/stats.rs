@@ -9,6 +9,7 @@ use crate::{
     grow,
     kmalloc,
     page_alloc::pool,
+    requests::KBox,
     stats,
     vmap_alloc, //
 };
@@ -17,12 +18,7 @@ use core::fmt::{
     Formatter,
     Result, //
 };
-use kernel::{
-    alloc::{
-        flags::GFP_KERNEL,
-        KBox, //
-    }, //
-};
+use kernel::alloc::flags::GFP_KERNEL;
 
 /// Prints the named fields of a structure, and fails to compile if it has others.
 macro_rules! print_fields {

@@ -9,6 +9,7 @@ use crate::{
     area::View,
     bindings,
     page_alloc::pool,
+    requests::KVec,
     vmalloc::State,
     vmap_alloc::{
         self,

@@ -110,6 +110,7 @@ arguments! {
     quarry_pool_limit, 24, limit, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_LIMIT);
     quarry_pool_stats, 112, pool, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_STATS);
     quarry_pool_track, 16, on, ioc(bindings::quarry_cmd_QUARRY_CMD_POOL_TRACK);
+    quarry_fail_nth, 16, nth, ioc(bindings::quarry_cmd_QUARRY_CMD_FAIL_NTH);
 }
 
 /// A caller's argument, copied once.

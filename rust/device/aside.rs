@@ -8,6 +8,7 @@
 //! is looked for whenever a file is opened or closed, and by `QUARRY_CMD_SHRINK`.
 
 use super::memory::Memory;
+use crate::requests::KBox;
 use kernel::{
     prelude::*,
     sync::global_lock, //

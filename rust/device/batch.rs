@@ -14,9 +14,15 @@ use super::{
     },
     task, //
 };
-use crate::bindings::{
-    self,
-    quarry_op as Op, //
+use crate::{
+    bindings::{
+        self,
+        quarry_op as Op, //
+    },
+    requests::{
+        KVVec,
+        KVec, //
+    }, //
 };
 use kernel::{
     prelude::*,

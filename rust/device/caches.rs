@@ -11,6 +11,10 @@ use crate::{
     bindings,
     cache::Cache,
     exports, //
+    requests::{
+        self,
+        KVec, //
+    },
 };
 use core::{
     ptr::NonNull,
@@ -141,6 +145,7 @@ impl Raw {
                 Ok(Raw::Quarry(NonNull::new(raw).ok_or(ENOMEM)?))
             }
             Arm::Kernel => {
+                requests::ask(size_of::<bindings::kmem_cache>())?;
                 // The kernel wants no two caches of one name.
                 // ORDERING: Relaxed: only the number counts.
                 let id = NEXT_ID.fetch_add(1, Relaxed);
@@ -185,6 +190,7 @@ unsafe impl Sync for UserCache {}
 impl UserCache {
     /// Makes a cache.
     pub(super) fn new(shape: &Shape) -> Result<Arc<Self>> {
+        requests::ask(size_of::<Self>())?;
         // INVARIANT: The cache is new, so nothing of it is live.
         let cache = Self {
             raw: Raw::new(shape)?,

@@ -6,7 +6,13 @@ use super::{
     aside,
     client::Client, //
 };
-use crate::account::Account;
+use crate::{
+    account::Account,
+    requests::{
+        self,
+        KVec, //
+    }, //
+};
 use kernel::{
     prelude::*,
     sync::{
@@ -82,6 +88,7 @@ pub(super) unsafe fn init() {
 /// Makes an open file.
 pub(super) fn open() -> Result<Arc<Client>> {
     aside::reap();
+    requests::ask(size_of::<Client>())?;
     let mut clients = CLIENTS.lock();
     let id = clients.last_id + 1;
     let client = Arc::pin_init(Client::new(id), GFP_KERNEL_ACCOUNT)?;
@@ -93,6 +100,7 @@ pub(super) fn open() -> Result<Arc<Client>> {
 /// Frees all that a file holds, and forgets it.
 pub(super) fn close(client: Arc<Client>) {
     client.close();
+    let _ = requests::fail_nth(client.id(), 0);
     let mut clients = CLIENTS.lock();
     clients.open.retain(|other| other.id() != client.id());
     if clients.open.is_empty() {

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     bindings,
     exports,
+    requests,
     stats,
     validate, //
 };
@@ -207,5 +208,11 @@ pub(super) fn shrink(arg: &mut bindings::quarry_shrink) -> Result {
 pub(super) fn validate(arg: &mut bindings::quarry_validate) -> Result {
     *arg = pin_init::zeroed();
     validate::run(arg);
+    Ok(())
+}
+
+/// Makes a request of the kernel fail.
+pub(super) fn fail_nth(client: &Client, arg: &mut bindings::quarry_fail_nth) -> Result {
+    arg.left = requests::fail_nth(client.id(), arg.nth)?;
     Ok(())
 }

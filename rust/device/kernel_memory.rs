@@ -8,7 +8,10 @@ use super::request::{
     Kind,
     Request, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    requests, //
+};
 use core::ptr::NonNull;
 use kernel::{
     ffi::c_void,
@@ -43,6 +46,7 @@ impl KernelMemory {
     pub(super) fn new(request: &Request) -> Result<Self> {
         let (gfp, node) = (request.how.gfp(), request.node.as_raw());
         let wanted = request.bytes.wanted();
+        requests::ask(wanted)?;
         let (start, source) = match request.kind {
             Kind::Pages => {
                 let order = request.bytes.order();

@@ -12,7 +12,10 @@ use super::{
     handle::Handle,
     memory::View, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    requests, //
+};
 use kernel::{
     mm::virt::{
         flags,
@@ -81,6 +84,7 @@ pub(super) fn mmap(client: &Client, vma: &VmaNew) -> Result {
     let vma = vma.set_mixedmap();
     for index in 0..nr_pages {
         let page = allocation.page(index).ok_or(EFAULT)?;
+        requests::ask(0)?;
         // SAFETY: The allocation stays as it is while it is in use.
         let page = unsafe { BorrowedPage::from_raw(page) };
         vma.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;

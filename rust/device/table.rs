@@ -39,6 +39,7 @@ use super::{
     },
     task, //
 };
+use crate::requests::KBox;
 use kernel::{
     cpu::CpuId,
     new_mutex,

@@ -10,6 +10,7 @@
 #include <linux/nospec.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -88,6 +89,11 @@ bool quarry_helper_init_on_alloc(void)
 bool quarry_helper_init_on_free(void)
 {
 	return want_init_on_free();
+}
+
+bool quarry_helper_in_task(void)
+{
+	return in_task();
 }
 
 void quarry_helper_init_irq_work(struct irq_work *work, void (*function)(struct irq_work *))
@@ -245,6 +251,11 @@ void quarry_helper_preempt_disable(void)
 void quarry_helper_preempt_enable(void)
 {
 	preempt_enable();
+}
+
+unsigned int quarry_helper_random_percent(void)
+{
+	return get_random_u32_below(100);
 }
 
 unsigned int quarry_helper_raw_smp_processor_id(void)

@@ -7,7 +7,7 @@ mod policy;
 
 // The policy files import these from the root of their crate.
 #[allow(unused_imports)]
-use policy::{bins, class, pool, slab, vmalloc};
+use policy::{bins, class, fault, pool, slab, vmalloc};
 
 #[cfg(test)]
 #[path = "properties/all.rs"]

@@ -55,7 +55,7 @@
 #define QUARRY_IOC_TYPE		0xBB
 
 /** QUARRY_ABI_VERSION: grows by one when something is added. */
-#define QUARRY_ABI_VERSION	4
+#define QUARRY_ABI_VERSION	5
 
 #define QUARRY_NR_ORDERS	11	/* block orders 0..10 */
 #define QUARRY_NAME_LEN		32	/* of a cache's name, with its final NUL */
@@ -85,6 +85,7 @@
  * @QUARRY_CMD_POOL_LIMIT: changes a limit, &struct quarry_pool_limit
  * @QUARRY_CMD_POOL_STATS: counters of one pool, &struct quarry_pool_stats
  * @QUARRY_CMD_POOL_TRACK: records call sites, or no more, &struct quarry_pool_track
+ * @QUARRY_CMD_FAIL_NTH: makes a request of the kernel fail, &struct quarry_fail_nth
  */
 enum quarry_cmd {
 	QUARRY_CMD_QUERY = 0x20,
@@ -109,6 +110,7 @@ enum quarry_cmd {
 	QUARRY_CMD_POOL_LIMIT,
 	QUARRY_CMD_POOL_STATS,
 	QUARRY_CMD_POOL_TRACK,
+	QUARRY_CMD_FAIL_NTH,
 };
 
 #define QUARRY_IOC_QUERY	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_QUERY)
@@ -133,6 +135,7 @@ enum quarry_cmd {
 #define QUARRY_IOC_POOL_LIMIT	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_LIMIT)
 #define QUARRY_IOC_POOL_STATS	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_STATS)
 #define QUARRY_IOC_POOL_TRACK	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_POOL_TRACK)
+#define QUARRY_IOC_FAIL_NTH	_IO(QUARRY_IOC_TYPE, QUARRY_CMD_FAIL_NTH)
 
 /**
  * enum quarry_kind - what an allocation comes from
@@ -526,7 +529,8 @@ struct quarry_op {
  *
  * The call succeeds when the operations were run, whatever their results.
  *
- * Errors: EINVAL (@nr or @op_size), EFAULT, EINTR (killed between operations).
+ * Errors: EINVAL (@nr or @op_size), EFAULT, EINTR (killed between operations),
+ * ENOMEM (for the call itself; nothing was run).
  */
 struct quarry_batch {
 	__u32 size;
@@ -841,6 +845,29 @@ struct quarry_pool_stats {
 	__u64 failures;
 	__u64 waits;
 	__u64 longest_wait;
+};
+
+/**
+ * struct quarry_fail_nth - makes a request of the kernel fail
+ * @size: size of this structure
+ * @flags: must be 0
+ * @nth: which of the requests fails that quarry makes of the kernel on behalf
+ *	of the calling thread from now on, the next being 1; 0 for none
+ * @left: out, what was left of @nth of the call before; 0 if that request has
+ *	failed, or none was to
+ *
+ * Requests are for memory, mappings and the like; what is served from what
+ * quarry has makes none. One fails, with ENOMEM or by another way being found;
+ * those after it do not. It is forgotten when the file is closed. The kernel's
+ * /proc/self/fail-nth is the model.
+ *
+ * Errors: EINVAL, EBUSY (another open file waits for its request to fail).
+ */
+struct quarry_fail_nth {
+	__u32 size;
+	__u32 flags;
+	__u32 nth;
+	__u32 left;
 };
 
 #endif /* _UAPI_LINUX_QUARRY_H */

@@ -9,7 +9,13 @@ use super::super::{
     handle::Handle,
     memory::Memory, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    requests::{
+        KBox,
+        KVec, //
+    }, //
+};
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //

@@ -4,13 +4,14 @@
 //!
 //! Run in a guest in which the module is loaded; prints KTAP. `--quotas` runs the tests that use
 //! quotas up instead, for a module that was loaded with small ones, `--hotplug` those that take CPUs away
-//! and bring them back. Another argument chooses the tests whose name contains it.
+//! and bring them back, `--faults` those that make requests of the kernel fail.  Another argument chooses the tests whose name contains it.
 
 mod alloc;
 mod batch;
 mod caches;
 mod data;
 mod explain;
+mod faults;
 mod hotplug;
 mod ktap;
 mod lifetime;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
     let tests = match argument.as_str() {
         "--quotas" => vec![quotas::TESTS],
+        "--faults" => vec![faults::TESTS],
         "--hotplug" => vec![hotplug::TESTS],
         _ => vec![
             structures::TESTS,

@@ -15,6 +15,12 @@ pub struct Mapping {
     length: usize,
 }
 
+// SAFETY: A mapping is of the whole process.
+unsafe impl Send for Mapping {}
+
+// SAFETY: What can be done with `&Mapping` gives no access but by raw pointers.
+unsafe impl Sync for Mapping {}
+
 impl Mapping {
     /// Maps a file of the device.
     pub fn new(device: &Device, offset: u64, length: usize, flags: i32) -> Result<Self, Errno> {

@@ -15,7 +15,7 @@ use std::{
 pub type Errno = i32;
 
 /// Kernel addresses of x86-64 and arm64 start here.
-const KERNEL: u64 = 0xffff_8000_0000_0000;
+pub const KERNEL: u64 = 0xffff_8000_0000_0000;
 
 thread_local! {
     static LEAKS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -52,6 +52,7 @@ arguments! {
     quarry_explain, quarry_map, quarry_cache_create, quarry_cache_destroy, quarry_batch,
     quarry_stats, quarry_cache_stats, quarry_shrink, quarry_validate, quarry_pool_create,
     quarry_pool_destroy, quarry_pool_limit, quarry_pool_stats, quarry_pool_track,
+    quarry_fail_nth,
 }
 
 /// Returns a structure that holds its size and otherwise zeroes.
@@ -76,17 +77,22 @@ pub struct Allocation {
 impl Device {
     /// Opens the device.
     pub fn open() -> Self {
+        Self::try_open().unwrap_or_else(|errno| {
+            let error = io::Error::from_raw_os_error(errno);
+            panic!("{}: {error}", quarry_uapi::DEFAULT_PATH)
+        })
+    }
+
+    /// Tries to open the device.
+    pub fn try_open() -> Result<Self, Errno> {
         let path = CString::new(quarry_uapi::DEFAULT_PATH).unwrap();
         // SAFETY: A string that ends with a NUL.
         let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
-        assert!(
-            fd >= 0,
-            "{}: {}",
-            quarry_uapi::DEFAULT_PATH,
-            io::Error::last_os_error()
-        );
+        if fd < 0 {
+            return Err(last_errno());
+        }
         // SAFETY: Just opened.
-        Self(unsafe { OwnedFd::from_raw_fd(fd) })
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// Returns the file descriptor.

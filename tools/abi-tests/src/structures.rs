@@ -24,7 +24,7 @@ tests! {
     query_tells_the_limits,
 }
 
-fn commands() -> [(u32, usize); 22] {
+pub fn commands() -> [(u32, usize); 23] {
     [
         (sys::QUARRY_CMD_QUERY, size_of::<sys::quarry_query>()),
         (sys::QUARRY_CMD_ALLOC, size_of::<sys::quarry_alloc>()),
@@ -72,6 +72,7 @@ fn commands() -> [(u32, usize); 22] {
             sys::QUARRY_CMD_POOL_TRACK,
             size_of::<sys::quarry_pool_track>(),
         ),
+        (sys::QUARRY_CMD_FAIL_NTH, size_of::<sys::quarry_fail_nth>()),
     ]
 }
 
@@ -253,7 +254,7 @@ fn an_unknown_command_is_refused() {
     let device = Device::open();
     let mut argument = bytes(512, 400, 0);
     let first = u64::from(opcode(sys::QUARRY_CMD_QUERY));
-    let last = u64::from(opcode(sys::QUARRY_CMD_POOL_TRACK));
+    let last = u64::from(opcode(sys::QUARRY_CMD_FAIL_NTH));
     let others = [
         first - 1,
         first & !0xff,

@@ -66,6 +66,7 @@ arguments! {
     quarry_pool_limit: QUARRY_CMD_POOL_LIMIT,
     quarry_pool_stats: QUARRY_CMD_POOL_STATS,
     quarry_pool_track: QUARRY_CMD_POOL_TRACK,
+    quarry_fail_nth: QUARRY_CMD_FAIL_NTH,
 }
 
 /// Returns the ioctl number of a command, as `_IO(QUARRY_IOC_TYPE, command)` makes it.
@@ -99,6 +100,7 @@ pub fn command_name(command: u32) -> &'static str {
         sys::QUARRY_CMD_POOL_LIMIT => "POOL_LIMIT",
         sys::QUARRY_CMD_POOL_STATS => "POOL_STATS",
         sys::QUARRY_CMD_POOL_TRACK => "POOL_TRACK",
+        sys::QUARRY_CMD_FAIL_NTH => "FAIL_NTH",
         _ => "unknown command",
     }
 }
