@@ -4,7 +4,7 @@
 //!
 //! Run in a guest in which the module is loaded; prints KTAP. `--quotas` runs the tests that use
 //! quotas up instead, for a module that was loaded with small ones, `--hotplug` those that take CPUs away
-//! and bring them back, `--faults` those that make requests of the kernel fail.  Another argument chooses the tests whose name contains it.
+//! and bring them back, `--faults` those that make requests of the kernel fail. `--fuzz OPERATIONS [SEED]` makes calls at random. Another argument chooses the tests whose name contains it.
 
 mod alloc;
 mod batch;
@@ -12,6 +12,7 @@ mod caches;
 mod data;
 mod explain;
 mod faults;
+mod fuzz;
 mod hotplug;
 mod ktap;
 mod lifetime;
@@ -22,6 +23,7 @@ mod pools;
 mod quotas;
 mod raw;
 mod realloc;
+mod security;
 mod structures;
 mod whole;
 
@@ -29,6 +31,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
+    if argument == "--fuzz" {
+        let number = |at| std::env::args().nth(at)?.parse().ok();
+        return fuzz::run(number(2).unwrap_or(200_000), number(3).unwrap_or(1));
+    }
     let tests = match argument.as_str() {
         "--quotas" => vec![quotas::TESTS],
         "--faults" => vec![faults::TESTS],
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
             explain::TESTS,
             whole::TESTS,
             lifetime::TESTS,
+            security::TESTS,
         ],
     };
     let only = if argument.starts_with("--") {

@@ -8,6 +8,7 @@ use crate::{
 };
 use libc::{EDQUOT, EINVAL};
 use quarry_uapi::sys::{self, quarry_op as Op};
+use std::thread;
 
 tests! {
     the_quotas_are_small,
@@ -17,6 +18,52 @@ tests! {
     caches_have_a_quota,
     a_batch_has_a_quota,
     quotas_are_of_one_file,
+    quotas_hold_when_threads_race,
+}
+
+/// Has threads take what they can get, of all kinds, at once.
+fn quotas_hold_when_threads_race() {
+    let device = Device::open();
+    let query = device.query();
+    let got: Vec<u64> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4u64)
+            .map(|thread| {
+                let device = &device;
+                scope.spawn(move || {
+                    let mut held = Vec::new();
+                    let mut refused = 0;
+                    for round in 0.. {
+                        let kind = crate::alloc::KINDS[(thread + round) as usize % 4];
+                        let bytes = 1 + round * 7919 % 30_000;
+                        match device.try_alloc(kind, bytes, 0) {
+                            Ok(got) => held.push(got.handle),
+                            Err(errno) => {
+                                assert_eq!(errno, EDQUOT);
+                                refused += 1;
+                            }
+                        }
+                        let now = device.query();
+                        assert!(now.used_bytes <= query.quota_bytes);
+                        assert!(now.used_handles <= query.quota_handles);
+                        if round % 3 == 2 && !held.is_empty() {
+                            assert_eq!(device.free(held.swap_remove(0)), 0);
+                        }
+                        if refused > 500 {
+                            break;
+                        }
+                    }
+                    held
+                })
+            })
+            .collect();
+        let held = threads.into_iter().map(|thread| thread.join());
+        held.flat_map(|held| held.expect("a thread")).collect()
+    });
+    assert_eq!(device.query().used_handles as usize, got.len());
+    for handle in got {
+        assert_eq!(device.free(handle), 0);
+    }
+    assert_eq!(device.query().used_bytes, 0);
 }
 
 fn the_quotas_are_small() {
