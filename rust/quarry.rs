@@ -43,6 +43,7 @@ mod requests;
 mod slab;
 mod state;
 mod stats;
+mod sync;
 mod trace;
 mod track;
 mod tracking;

@@ -33,17 +33,15 @@ use crate::{
     preempt::{
         self,
         PinnedCpu, //
-    }, //
-};
-use core::{
-    ptr::NonNull,
-    sync::atomic::{
+    },
+    sync::{
         AtomicBool,
         AtomicPtr,
         AtomicU64,
         Ordering::Relaxed, //
     }, //
 };
+use core::ptr::NonNull;
 
 #[cfg(all(CONFIG_X86_64, CONFIG_SMP, not(CONFIG_DEBUG_PREEMPT)))]
 #[path = "cpu/x86_64.rs"]

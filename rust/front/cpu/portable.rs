@@ -5,15 +5,13 @@
 use super::Cpu;
 use crate::{
     magazine::Place,
-    percpu::Handle, //
-};
-use core::sync::atomic::{
-    compiler_fence,
-    Ordering::{
+    percpu::Handle,
+    sync::Ordering::{
         Relaxed,
         SeqCst, //
     }, //
 };
+use core::sync::atomic::compiler_fence;
 
 /// The bit of `word` that says that a section is on.
 const BUSY: u64 = 1;
