@@ -397,7 +397,8 @@ impl Caller<'_> {
                 sys::QUARRY_CMD_VALIDATE,
                 bytes(new::<sys::quarry_validate>()),
             ),
-            95 => {
+            // A pool has many caches, which the debug kernel needs a second to make and end.
+            95 if self.one_in(10) => {
                 let mut argument = sys::quarry_pool_create {
                     limit: self.rng.u64(0..64) << 20,
                     reserve: self.rng.u64(0..3) << 20,
