@@ -5,6 +5,8 @@
 //! Knobs have the names and meanings of the kernel's, see
 //! `Documentation/fault-injection/fault-injection.rst` in its source.
 
+#![deny(unsafe_code)]
+
 use core::sync::atomic::{
     AtomicI32,
     AtomicU32,

@@ -14,9 +14,9 @@ use crate::{
     vmap_alloc, //
 };
 use core::fmt::{
+    self,
     Error,
-    Formatter,
-    Result, //
+    Formatter, //
 };
 use kernel::alloc::flags::GFP_KERNEL;
 
@@ -28,13 +28,19 @@ macro_rules! print_fields {
     };
 }
 
-/// Prints all counters.
-pub(super) fn show(f: &mut Formatter<'_>) -> Result {
-    f.write_str("# quarry stats version 1\n")?;
-    // On the heap: it is large, and so is what formats it.
-    let all: bindings::quarry_stats = pin_init::zeroed();
+/// Returns what the ioctl gives. On the heap, and not inlined: it is large, and so is what formats it.
+#[inline(never)]
+fn counters() -> Result<KBox<bindings::quarry_stats>, Error> {
+    let all = pin_init::zeroed();
     let mut all = KBox::new(all, GFP_KERNEL).map_err(|_| Error)?;
     stats::collect(&mut all);
+    Ok(all)
+}
+
+/// Prints all counters.
+pub(super) fn show(f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("# quarry stats version 1\n")?;
+    let mut all = counters()?;
     let totals = clients::totals();
     all.clients = totals.clients;
     all.client_bytes = totals.bytes;
