@@ -91,6 +91,11 @@ pub enum Command {
         #[command(subcommand)]
         command: PoolCommand,
     },
+    /// Give free memory back to the kernel
+    ///
+    /// Magazines are emptied, empty slabs and kept areas freed, and every chunk that is then wholly free
+    /// goes back, but for the reserve of each node. Of itself, what is not used goes back within seconds.
+    Shrink,
     /// Check the invariants of every structure of the module
     Check,
     /// Allocate something and say where it came from and where it lies

@@ -23,6 +23,7 @@ mod pin;
 mod pool;
 mod progress;
 mod replay;
+mod shrink;
 mod size;
 mod stat;
 mod stress;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&cli.global, args),
         Command::Bench { command } => bench::run(&cli.global, command),
         Command::Pool { command } => pool::run(&cli.global, command),
+        Command::Shrink => shrink::run(&cli.global),
         Command::Check => check::run(&cli.global),
         Command::Explain(args) => explain::run(&cli.global, args),
         Command::Doctor => doctor::run(&cli.global),
