@@ -85,67 +85,68 @@ impl Knobs {
     }
 }
 
-/// A fault of one thread: the n-th request from now on. One thread has it at a time.
+/// A fault of one thread: the n-th request from now on. One owner has it at a time.
 pub(crate) struct Nth {
-    /// Who may ask for it and take it back: 0 while nobody has.
+    /// Who has it, may change it and gives it up; 0 while nobody does.
     owner: AtomicU64,
-    /// The thread whose requests count.
-    thread: AtomicU32,
-    /// Requests that are left, with the one that fails; 0 once it has failed.
-    left: AtomicU32,
+    /// The thread whose requests count, and below it, in half a word, how many are left, with the one that
+    /// fails; 0 once it has failed.
+    wish: AtomicU64,
 }
+
+/// Bits that hold how many requests are left.
+const LEFT: u64 = u32::MAX as u64;
 
 impl Nth {
     /// Returns what makes nothing fail.
     pub(crate) const fn new() -> Self {
         Self {
             owner: AtomicU64::new(0),
-            thread: AtomicU32::new(0),
-            left: AtomicU32::new(0),
+            wish: AtomicU64::new(0),
         }
     }
 
     /// Has the `nth` request of a thread fail. `owner` is not 0. Returns false if another owner has it.
     pub(crate) fn set(&self, owner: u64, thread: u32, nth: u32) -> bool {
-        // ORDERING: Acquire pairs with the Release in `unset`: what the last owner did is done.
+        // ORDERING: Acquire pairs with the Release in `unset`: the last owner's wish is gone.
         match self.owner.compare_exchange(0, owner, Acquire, Relaxed) {
             Err(other) if other != owner => return false,
             _ => {}
         }
-        // ORDERING: `thread` last, Release pairs with the Acquire in `hit`.
-        self.thread.store(0, Release);
-        self.left.store(nth, Relaxed);
-        self.thread.store(thread, Release);
+        // ORDERING: Relaxed: the wish is all that there is to see.
+        self.wish
+            .store((u64::from(thread) << 32) | u64::from(nth), Relaxed);
         true
     }
 
-    /// Lets nothing fail any more. Returns what was left: 0 if the request has failed, or none was to.
+    /// Lets nothing fail any more, if the owner has it. Returns what was left: 0 if the request has failed, or
+    /// none was to.
     pub(crate) fn unset(&self, owner: u64) -> u32 {
         // ORDERING: Only the owner changes it from what it is.
-        if owner == 0 || self.owner.load(Relaxed) != owner {
+        if self.owner.load(Relaxed) != owner {
             return 0;
         }
-        // ORDERING: See `set`.
-        self.thread.store(0, Release);
-        let left = self.left.swap(0, Relaxed);
+        // ORDERING: As in `set`.
+        let left = self.wish.swap(0, Relaxed) & LEFT;
+        // ORDERING: Release pairs with the Acquire in `set`.
         self.owner.store(0, Release);
-        left
+        // CAST: Half a word.
+        left as u32
     }
 
-    /// Returns whether a request of a thread fails.
+    /// Counts a request of a thread. Returns whether it fails.
     pub(crate) fn hit(&self, thread: u32) -> bool {
-        // ORDERING: Acquire pairs with the Release in `set`.
-        thread == self.thread.load(Acquire)
-            && self
-                .left
-                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-                == Ok(1)
+        // ORDERING: As in `set`.
+        let before = self.wish.fetch_update(Relaxed, Relaxed, |wish| {
+            (wish >> 32 == u64::from(thread) && wish & LEFT != 0).then(|| wish - 1)
+        });
+        before.is_ok_and(|wish| wish & LEFT == 1)
     }
 
-    /// Returns whether there is a thread whose requests are counted.
+    /// Returns whether a request is still to fail.
     pub(crate) fn is_set(&self) -> bool {
-        // ORDERING: As in `hit`, which looks again.
-        self.thread.load(Relaxed) != 0
+        // ORDERING: As in `set`; `hit` looks again.
+        self.wish.load(Relaxed) & LEFT != 0
     }
 }
 

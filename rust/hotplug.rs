@@ -10,8 +10,8 @@ use crate::{
     page_alloc::{
         pool,
         Blocks, //
-    }, //
-    requests,
+    },
+    requests, //
 };
 use kernel::{
     error::to_result,

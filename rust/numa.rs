@@ -7,8 +7,8 @@
 
 use crate::{
     bindings,
-    global::Global, //
-    requests::KVec,
+    global::Global,
+    requests::KVec, //
 };
 use kernel::prelude::*;
 

@@ -6,8 +6,8 @@
 
 use crate::{
     bindings,
-    preempt::PinnedCpu, //
-    requests,
+    preempt::PinnedCpu,
+    requests, //
 };
 use core::{
     ffi::c_void,

@@ -103,13 +103,13 @@ module! {
             default: 90,
             description: "How much of the pool user space may take in all, in percent",
         },
-        fail_nth: u32 {
-            default: 0,
-            description: "Fail the n-th of the requests that loading makes of the kernel; for tests",
-        },
         client_batch: u32 {
             default: 65536,
             description: "Operations in one batch",
+        },
+        fail_nth: u32 {
+            default: 0,
+            description: "Fail the n-th of the requests that loading makes of the kernel; for tests",
         },
     },
 }

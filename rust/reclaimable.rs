@@ -12,8 +12,8 @@
 use crate::{
     bindings,
     global::Global,
-    grow, //
-    requests::KVec,
+    grow,
+    requests::KVec, //
 };
 use core::sync::atomic::{
     AtomicUsize,

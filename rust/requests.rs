@@ -7,8 +7,8 @@
 //! loading, `QUARRY_IOC_FAIL_NTH` for those of a thread. While none of them is set, a request loads two
 //! words more; no allocation that is served from what quarry has makes one.
 //!
-//! The types of boxes and vectors here are used instead of those of the kernel crate, by which they are
-//! not different otherwise. The kernel's own knobs (`failslab` and the like) reach some of the same
+//! Boxes and vectors are those of the kernel crate, over allocators that can be made to fail: the types
+//! here are used instead of those of the same name there. The kernel's own knobs (`failslab` and the like) reach some of the same
 //! places, in kernels that have them.
 
 use crate::{
@@ -83,14 +83,13 @@ fn is_hit(bytes: usize) -> bool {
     if hit {
         // ORDERING: A counter and a switch for people; nothing follows from them.
         FAULTS.fetch_add(1, Relaxed);
-        match VERBOSE.load(Relaxed) {
-            0 => {}
-            1 => pr_info!("a request for {} bytes is made to fail\n", bytes),
-            _ => {
-                pr_info!("a request for {} bytes is made to fail\n", bytes);
-                // SAFETY: May be called in any context.
-                unsafe { bindings::dump_stack() };
-            }
+        let verbose = VERBOSE.load(Relaxed);
+        if verbose > 0 {
+            pr_info!("a request for {} bytes is made to fail\n", bytes);
+        }
+        if verbose > 1 {
+            // SAFETY: May be called in any context.
+            unsafe { bindings::dump_stack() };
         }
     }
     hit
@@ -109,7 +108,7 @@ pub(crate) fn ask(bytes: usize) -> Result {
 }
 
 /// Has the `nth` request of this thread fail, on behalf of an open file; 0 for none. Returns what was left
-/// until then of what the file had wanted before. Fails with `EBUSY` while another file wants that.
+/// until then of what the file had wanted before. Fails with `EBUSY` while another file has a wish.
 pub(crate) fn fail_nth(file: u64, nth: u32) -> Result<u32> {
     let left = NTH.unset(file);
     // CAST: Threads have positive numbers.

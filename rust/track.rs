@@ -260,10 +260,14 @@ impl Tracker {
         let call_site = frames.first().copied().unwrap_or(0);
         let site = self.site(call_site)?;
         let gfp = Gfp::NOWAIT.with(Gfp::NOWARN).as_raw();
-        // CAST: At most `DEPTH`.
-        // SAFETY: The frames are there; without permission to sleep, this may be called anywhere.
-        let stack = unsafe {
-            bindings::stack_depot_save(frames.as_ptr().cast_mut(), frames.len() as u32, gfp)
+        let stack = if requests::must_fail(size_of_val(frames)) {
+            0
+        } else {
+            // CAST: At most `DEPTH`.
+            // SAFETY: The frames are there; without permission to sleep, this may be called anywhere.
+            unsafe {
+                bindings::stack_depot_save(frames.as_ptr().cast_mut(), frames.len() as u32, gfp)
+            }
         };
         let record = metadata::alloc(About::Track, Layout::new::<Record>(), Gfp::NOWAIT)?;
         let record = record.cast::<Record>();

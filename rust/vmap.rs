@@ -18,8 +18,8 @@ use crate::{
     page_alloc::{
         self,
         Kind, //
-    }, //
-    requests,
+    },
+    requests, //
 };
 use core::sync::atomic::{
     AtomicU64,

@@ -33,8 +33,8 @@ use crate::{
         Order,
         FRAMES,
         NR_ORDERS, //
-    }, //
-    requests::KVVec,
+    },
+    requests::KVVec, //
 };
 use core::{
     alloc::Layout,

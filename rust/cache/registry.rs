@@ -17,11 +17,11 @@ use super::{
 use crate::{
     account::Account,
     bindings,
-    percpu::wait_for_hotplug, //
+    percpu::wait_for_hotplug,
     requests::{
         KBox,
         KVec, //
-    },
+    }, //
 };
 use core::{
     ffi::{

@@ -97,9 +97,7 @@ mod imp {
                 )
             };
         }
-    }
 
-    impl Dir {
         /// Makes a file that shows and takes a number.
         pub(crate) fn number(&self, name: &CStr, number: &'static AtomicU32) {
             // SAFETY: As in `file`. The operations are the kernel's own, and do not touch the number once

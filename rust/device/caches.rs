@@ -10,11 +10,11 @@ use crate::{
     account::Account,
     bindings,
     cache::Cache,
-    exports, //
+    exports,
     requests::{
         self,
         KVec, //
-    },
+    }, //
 };
 use core::{
     ptr::NonNull,

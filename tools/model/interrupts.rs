@@ -121,7 +121,7 @@ impl World {
         world
             .frees
             .set(start.loaded.unwrap_or(0) as u64 + start.spare.unwrap_or(0) as u64);
-        // Two are out, and a full magazine waits.
+        // Two are out.
         let out: Vec<_> = world.store.borrow_mut().drain(..2).collect();
         world.out.borrow_mut().extend(out);
         world

@@ -7,8 +7,9 @@
 //! and an interrupt that comes at one runs to its end, as on a CPU. That it always does makes it possible
 //! to try all of them: `interrupts.rs`.
 //!
-//! The way that x86-64 takes is one of assembly and is not seen here. A test in the guest interrupts it
-//! after each instruction (`tests/modules`).
+//! The way that x86-64 takes is one of assembly and is not seen here; nor is `rust/front.rs`, whose way of
+//! using a section is done again in `interrupts.rs`. A timer interrupts both in the guest, some thousand
+//! times (`works_when_interrupted_by_itself` in `tests/modules`).
 
 #![allow(dead_code)]
 

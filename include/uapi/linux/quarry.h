@@ -861,7 +861,8 @@ struct quarry_pool_stats {
  * those after it do not. It is forgotten when the file is closed. The kernel's
  * /proc/self/fail-nth is the model.
  *
- * Errors: EINVAL, EBUSY (another open file waits for its request to fail).
+ * Errors: EINVAL, EBUSY (another open file has asked for a failure, and not
+ * yet for none).
  */
 struct quarry_fail_nth {
 	__u32 size;

@@ -13,6 +13,7 @@
 use crate::{
     ktap::tests,
     memory::{Mapping, PAGE},
+    pools,
     raw::{alloc, eventually, new, Device, Errno},
 };
 use libc::{EBUSY, EINVAL, ENOMEM};
@@ -41,7 +42,7 @@ tests! {
     caches,
     objects,
     batches,
-    pools,
+    named_pools,
     memory_in_pools,
     tracking,
     mapping,
@@ -87,7 +88,6 @@ impl Source<'_> {
                 device.must(sys::QUARRY_CMD_FAIL_NTH, wish(nth));
             }
             Self::Chance => chance("100"),
-            // All of it in one call, and none before it.
             Self::Kernel(file) => file
                 .write_all_at(nth.to_string().as_bytes(), 0)
                 .expect("a fault"),
@@ -148,19 +148,6 @@ impl Fault<'_> {
     }
 }
 
-/// Returns what must not grow.
-fn held(device: &Device) -> [u64; 6] {
-    let stats = device.stats();
-    [
-        stats.clients,
-        stats.client_handles,
-        stats.client_bytes,
-        stats.areas_live,
-        stats.object_bytes,
-        stats.block_pages,
-    ]
-}
-
 /// Lets each request of an operation fail. `operation` does it within [`Fault::during`], frees what
 /// comes of it, and returns its errno.
 fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
@@ -172,7 +159,7 @@ fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
         Source::kernel(),
     ];
     for source in sources.iter().flatten() {
-        let before = held(&device);
+        let before = device.held();
         let (mut faults, mut failures) = (0, 0);
         let mut nth = 1;
         loop {
@@ -198,8 +185,8 @@ fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
             // Behind the first there are many of a kind.
             nth += 1 + nth / stride;
         }
-        let same = eventually(|| held(&device) == before);
-        assert!(same, "{before:?} before, {:?} after", held(&device));
+        let same = eventually(|| device.held() == before);
+        assert!(same, "{before:?} before, {:?} after", device.held());
         println!(
             "# {}: {faults}, of which {failures} were failures",
             source.name()
@@ -397,29 +384,20 @@ fn batches() {
 }
 
 fn create_pool(device: &Device) -> Result<u32, Errno> {
-    let mut argument = sys::quarry_pool_create {
+    let terms = sys::quarry_pool_create {
         limit: 32 * MIB,
         reserve: MIB,
         ..new()
     };
-    argument.name[0] = b'f' as _;
-    match device.call(sys::QUARRY_CMD_POOL_CREATE, &mut argument) {
-        0 => Ok(argument.pool),
-        errno => Err(errno),
-    }
+    pools::try_create(device, "f", terms)
 }
 
-fn destroy_pool(device: &Device, pool: u32) -> Errno {
-    let mut argument = sys::quarry_pool_destroy { pool, ..new() };
-    device.call(sys::QUARRY_CMD_POOL_DESTROY, &mut argument)
-}
-
-fn pools() {
+fn named_pools() {
     let device = Device::open();
     sweep(|fault| {
         let (errno, pool) = errno(fault.during(|| create_pool(&device)));
         if let Some(pool) = pool {
-            assert_eq!(destroy_pool(&device, pool), 0);
+            assert_eq!(pools::destroy(&device, pool), 0);
         }
         errno
     });
@@ -443,7 +421,7 @@ fn memory_in_pools() {
                 ..alloc()
             };
             let errno = allocates(&device, fault, argument);
-            assert_eq!(destroy_pool(&device, pool), 0);
+            assert_eq!(pools::destroy(&device, pool), 0);
             errno
         });
     }
@@ -451,10 +429,7 @@ fn memory_in_pools() {
 
 fn tracking() {
     let device = Device::open();
-    let track = |on| {
-        let mut argument = sys::quarry_pool_track { on, ..new() };
-        device.call(sys::QUARRY_CMD_POOL_TRACK, &mut argument)
-    };
+    let track = |on| pools::track(&device, 0, on);
     sweep(|fault| {
         let errno = fault.during(|| track(1));
         assert_eq!(track(0), 0);

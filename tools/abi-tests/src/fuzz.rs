@@ -11,13 +11,13 @@
 
 use crate::{
     memory::{fork, kill, wait, Mapping, PAGE},
-    raw::{eventually, last_errno, new, Argument, Device, Errno, KERNEL},
+    raw::{bytes, eventually, last_errno, leaks, new, Argument, Device, Errno, KERNEL},
     security::{EDGES, ERRNOS},
 };
 use fastrand::Rng;
 use quarry_uapi::{command_name, opcode, sys};
 use std::{
-    mem::{offset_of, size_of},
+    mem::{offset_of, size_of, size_of_val},
     process::ExitCode,
     ptr,
     sync::{
@@ -94,17 +94,17 @@ struct Caller<'a> {
     mapped: Vec<Mapping>,
 }
 
-fn bytes<T: Argument>(argument: T) -> Vec<u8> {
-    let start = ptr::from_ref(&argument).cast::<u8>();
-    // SAFETY: All structures of the header are integers without padding.
-    unsafe { std::slice::from_raw_parts(start, size_of::<T>()) }.to_vec()
-}
-
 /// Reads a structure back.
 fn value<T: Argument>(bytes: &[u8]) -> T {
     assert_eq!(bytes.len(), size_of::<T>());
     // SAFETY: All structures of the header are integers without padding, of which any bytes are a value.
     unsafe { ptr::read_unaligned(bytes.as_ptr().cast()) }
+}
+
+/// Returns the bytes of operations.
+fn contents(ops: &[sys::quarry_op]) -> &[u8] {
+    // SAFETY: Operations are integers without padding.
+    unsafe { std::slice::from_raw_parts(ops.as_ptr().cast(), size_of_val(ops)) }
 }
 
 /// Makes a call as a 32-bit program makes it.
@@ -511,7 +511,10 @@ impl Caller<'_> {
             flags: u32::from(self.one_in(8)) * sys::QUARRY_BATCH_STOP,
             ..new()
         };
+        let before = contents(&ops).to_vec();
         let errno = self.round.device.call(sys::QUARRY_CMD_BATCH, &mut argument);
+        self.check("an operation of a batch", &before, contents(&ops));
+        leaks().into_iter().for_each(|leak| self.fail(leak));
         self.count("BATCH", errno);
         self.round
             .counts
@@ -662,23 +665,12 @@ fn end_pools(device: &Device) {
     }
 }
 
-fn held(device: &Device) -> [u64; 5] {
-    let stats = device.stats();
-    [
-        stats.clients,
-        stats.client_handles,
-        stats.areas_live,
-        stats.object_bytes,
-        stats.block_pages,
-    ]
-}
-
 /// Runs rounds until so many operations are done. Prints KTAP.
 pub fn run(ops: u64, seed: u64) -> ExitCode {
     println!("KTAP version 1\n1..1");
     let counts = Counts::new();
     let device = Device::open();
-    let before = held(&device);
+    let before = device.held();
     let mut rng = Rng::with_seed(seed);
     let (begun, mut told) = (Instant::now(), 0);
     let (mut rounds, mut killed, mut good) = (0, 0, true);
@@ -698,10 +690,10 @@ pub fn run(ops: u64, seed: u64) -> ExitCode {
             println!("# seed {seed:#x}: the child ended with status {status:#x}");
         }
         end_pools(&device);
-        if !eventually(|| held(&device) == before) {
+        if !eventually(|| device.held() == before) {
             println!(
                 "# seed {seed:#x}: {before:?} before, {:?} after",
-                held(&device)
+                device.held()
             );
             good = false;
         }

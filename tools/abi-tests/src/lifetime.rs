@@ -32,28 +32,15 @@ fn held_alone(watch: &Device) -> [u64; 7] {
 /// What is handed out, module-wide: the same twice, because numbers that are taken while the module
 /// moves free objects about may be off.
 fn held(watch: &Device) -> [u64; 7] {
-    let mut last = held_now(watch);
+    let mut last = watch.held();
     loop {
         sleep(Duration::from_millis(1));
-        let now = held_now(watch);
+        let now = watch.held();
         if now == last {
             return now;
         }
         last = now;
     }
-}
-
-fn held_now(watch: &Device) -> [u64; 7] {
-    let stats = watch.stats();
-    [
-        stats.clients,
-        stats.client_handles,
-        stats.client_bytes,
-        stats.block_pages,
-        stats.areas_live,
-        stats.object_bytes,
-        stats.object_allocs - stats.object_frees,
-    ]
 }
 
 fn assert_held(watch: &Device, before: [u64; 7]) {

@@ -41,7 +41,11 @@ tests! {
 const MIB: u64 = 1 << 20;
 
 /// Makes a pool as `terms` say.
-fn try_create(device: &Device, name: &str, terms: sys::quarry_pool_create) -> Result<u32, Errno> {
+pub fn try_create(
+    device: &Device,
+    name: &str,
+    terms: sys::quarry_pool_create,
+) -> Result<u32, Errno> {
     let mut argument = terms;
     for (to, from) in argument.name.iter_mut().zip(name.bytes()) {
         *to = from as _;
@@ -115,7 +119,8 @@ impl Drop for Pool<'_> {
     }
 }
 
-fn destroy(device: &Device, pool: u32) -> Errno {
+/// POOL_DESTROY.
+pub fn destroy(device: &Device, pool: u32) -> Errno {
     let mut argument = sys::quarry_pool_destroy { pool, ..new() };
     device.call(sys::QUARRY_CMD_POOL_DESTROY, &mut argument)
 }
@@ -607,7 +612,8 @@ fn pools_come_and_go_on_all_cpus() {
     Device::open().assert_valid();
 }
 
-fn track(device: &Device, pool: u32, on: u32) -> Errno {
+/// POOL_TRACK.
+pub fn track(device: &Device, pool: u32, on: u32) -> Errno {
     let mut argument = sys::quarry_pool_track { pool, on, ..new() };
     device.call(sys::QUARRY_CMD_POOL_TRACK, &mut argument)
 }

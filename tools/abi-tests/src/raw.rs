@@ -62,6 +62,13 @@ pub fn new<T: Argument>() -> T {
     argument
 }
 
+/// Returns the bytes of a structure.
+pub fn bytes<T: Argument>(argument: T) -> Vec<u8> {
+    let start = std::ptr::from_ref(&argument).cast::<u8>();
+    // SAFETY: All structures of the header are integers without padding.
+    unsafe { std::slice::from_raw_parts(start, size_of::<T>()) }.to_vec()
+}
+
 /// An open file of the device.
 pub struct Device(OwnedFd);
 
@@ -150,6 +157,21 @@ impl Device {
     /// STATS.
     pub fn stats(&self) -> sys::quarry_stats {
         self.must(sys::QUARRY_CMD_STATS, new())
+    }
+
+    /// Returns what is open and held in the whole module: clients, their handles and bytes, blocks, areas,
+    /// objects' bytes, and objects.
+    pub fn held(&self) -> [u64; 7] {
+        let stats = self.stats();
+        [
+            stats.clients,
+            stats.client_handles,
+            stats.client_bytes,
+            stats.block_pages,
+            stats.areas_live,
+            stats.object_bytes,
+            stats.object_allocs - stats.object_frees,
+        ]
     }
 
     /// Tries to allocate.

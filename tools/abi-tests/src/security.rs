@@ -6,7 +6,8 @@ use crate::{
     alloc::KINDS,
     ktap::tests,
     memory::{fork, wait, Mapping, PAGE},
-    raw::{new, Argument, Device, Errno, KERNEL},
+    pools,
+    raw::{bytes, new, Device, Errno, KERNEL},
     structures::commands,
 };
 use libc::{
@@ -16,6 +17,7 @@ use libc::{
 use quarry_uapi::{command_name, sys};
 use std::{
     fs,
+    mem::offset_of,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     ptr,
@@ -32,7 +34,7 @@ const DEBUGFS: &str = "/sys/kernel/debug/quarry";
 
 /// Returns all files below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("debugfs");
+    let entries = fs::read_dir(directory).expect("a directory");
     entries
         .map(|entry| entry.expect("an entry").path())
         .flat_map(|path| {
@@ -63,8 +65,7 @@ fn no_file_shows_a_kernel_address() {
     assert_eq!(addresses("18446612682070000000").len(), 1);
     assert!(addresses("00000000ffff8880 1844661268207000000").is_empty());
     let device = Device::open();
-    let mut tracked = sys::quarry_pool_track { on: 1, ..new() };
-    assert_eq!(device.call(sys::QUARRY_CMD_POOL_TRACK, &mut tracked), 0);
+    assert_eq!(pools::track(&device, 0, 1), 0);
     let cache = device.cache_create("secret", 100, 0).expect("a cache");
     device.alloc_object(cache);
     for kind in KINDS {
@@ -74,13 +75,11 @@ fn no_file_shows_a_kernel_address() {
     let mut all = files(Path::new(DEBUGFS));
     assert!(all.len() > 100);
     all.push(format!("/proc/self/fdinfo/{}", device.fd()).into());
-    all.push("/sys/module/quarry/parameters".into());
-    for path in all.iter().filter(|path| path.is_file()) {
-        let text = fs::read_to_string(path).expect("a file");
+    for path in all {
+        let text = fs::read_to_string(&path).expect("a file");
         assert_eq!(addresses(&text), [""; 0], "{}", path.display());
     }
-    tracked.on = 0;
-    assert_eq!(device.call(sys::QUARRY_CMD_POOL_TRACK, &mut tracked), 0);
+    assert_eq!(pools::track(&device, 0, 0), 0);
 }
 
 fn mapped_memory_is_zero() {
@@ -125,12 +124,21 @@ fn only_root_may_open() {
         let wanted = if knob { 0o600 } else { 0o400 };
         assert_eq!(mode(&path), wanted, "{}", path.display());
     }
+    // Parameters are for loading; what the kernel shows of them cannot be written.
+    let parameters = Path::new("/sys/module/quarry/parameters");
+    for path in parameters
+        .is_dir()
+        .then(|| files(parameters))
+        .into_iter()
+        .flatten()
+    {
+        assert_eq!(mode(&path) & 0o222, 0, "{}", path.display());
+    }
     let child = fork(|| {
         become_nobody()
             && Device::try_open().err() == Some(EACCES)
             && fs::read(format!("{DEBUGFS}/stats"))
                 .is_err_and(|error| error.raw_os_error() == Some(EACCES))
-            && fs::write("/sys/module/quarry/parameters/limit_mib", "1").is_err()
     });
     assert_eq!(wait(child), 0);
 }
@@ -166,13 +174,6 @@ pub const ERRNOS: [Errno; 14] = [
     E2BIG, EINVAL, EFAULT, ENOENT, ENOMEM, EDQUOT, EBUSY, ERANGE, EOPNOTSUPP, EEXIST, EBADMSG,
     EINTR, EPERM, 0,
 ];
-
-/// Returns the bytes of a structure.
-fn bytes<T: Argument>(argument: T) -> Vec<u8> {
-    let start = ptr::from_ref(&argument).cast::<u8>();
-    // SAFETY: All structures of the header are integers without padding.
-    unsafe { std::slice::from_raw_parts(start, size_of::<T>()) }.to_vec()
-}
 
 /// Returns arguments that are right, or nearly, of a command.
 fn ordinary(command: u32, length: usize, handle: u64, cache: u32) -> Vec<u8> {
@@ -246,7 +247,9 @@ fn every_member_of_every_command_has_edges() {
                     );
                     calls += 1;
                     if command == sys::QUARRY_CMD_POOL_CREATE && errno == 0 {
-                        destroy_pool(&device, &argument);
+                        let at = offset_of!(sys::quarry_pool_create, pool);
+                        let id = argument[at..at + 4].try_into().expect("four bytes");
+                        assert_eq!(pools::destroy(&device, u32::from_le_bytes(id)), 0);
                     }
                     // It may have been freed, and what came beside it goes when the file is closed.
                     device.free(handle);
@@ -262,16 +265,4 @@ fn every_member_of_every_command_has_edges() {
     assert!(device.stats().client_handles <= before);
     assert_eq!(device.query().used_handles, 0);
     device.assert_valid();
-}
-
-/// Ends a pool that a call has made.
-fn destroy_pool(device: &Device, created: &[u8]) {
-    let at = std::mem::offset_of!(sys::quarry_pool_create, pool);
-    let mut id = [0; 4];
-    id.copy_from_slice(&created[at..at + 4]);
-    let mut argument = sys::quarry_pool_destroy {
-        pool: u32::from_le_bytes(id),
-        ..new()
-    };
-    assert_eq!(device.call(sys::QUARRY_CMD_POOL_DESTROY, &mut argument), 0);
 }
