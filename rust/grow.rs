@@ -165,38 +165,44 @@ fn make_way(node: usize) -> bool {
     pages != 0
 }
 
-/// Books a block of the kernel's and takes it into the pool. Returns whether it could.
+/// Takes a block of the kernel's into the pool. Returns whether it could.
 fn try_add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     if !book(order.pages()) {
         return false;
     }
-    let added = add(node, order, gfp, insist);
-    if !added {
+    let Some(first) = ask_kernel(node, order, gfp, insist) else {
         unbook(order.pages());
+        return false;
+    };
+    let added = add(node, order, gfp, first);
+    if !added {
+        give_back(first, order.pages());
     }
     added
 }
 
-/// Takes a block of the kernel's into the pool.
-fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
-    let Ok(nid) = i32::try_from(node) else {
-        return false;
-    };
-    let Some(zone) = pool().zone(node) else {
-        return false;
-    };
+/// Asks the kernel for a block of a node, as single pages. Returns the first.
+fn ask_kernel(node: usize, order: Order, gfp: Gfp, insist: bool) -> Option<Pfn> {
     if requests::must_fail(order.pages() << bindings::PAGE_SHIFT) {
-        return false;
+        return None;
     }
+    let nid = i32::try_from(node).ok()?;
     let flags = gfp.for_chunk(insist).as_raw();
     // SAFETY: Plain allocation; `node` is one of the machine's.
     let page = unsafe { bindings::quarry_helper_alloc_pages_node(nid, flags, order.get()) };
     if page.is_null() {
-        return false;
+        return None;
     }
     // SAFETY: The block is ours and not compound.
     unsafe { bindings::split_page(page, order.get()) };
-    let pfn = Pfn::of_page(page);
+    Some(Pfn::of_page(page))
+}
+
+/// Adds pages of the kernel's, from `pfn` on, to a zone. Returns whether it could.
+fn add(node: usize, order: Order, gfp: Gfp, pfn: Pfn) -> bool {
+    let Some(zone) = pool().zone(node) else {
+        return false;
+    };
     let attached = window::window(pfn.window()).and_then(|window| {
         // CAST: Node numbers are small.
         let chunk = window.attach(pfn.window(), node as u32, pool().locals(node)?, gfp)?;
@@ -204,7 +210,6 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
         (window.node() as usize == node).then_some((window, ChunkId::new(chunk)))
     });
     let Some((window, chunk)) = attached else {
-        give_back(pfn, order.pages());
         return false;
     };
     let mut guard = zone.lock();
@@ -223,12 +228,14 @@ fn add(node: usize, order: Order, gfp: Gfp, insist: bool) -> bool {
     true
 }
 
-/// Gives `count` pages from `first` on back to the kernel.
+/// Gives `count` pages from `first` on back to the kernel, and only then their booking: what is not given
+/// back is missed when the module ends.
 fn give_back(first: Pfn, count: usize) {
     for pfn in first.0..first.0 + count {
         // SAFETY: The page came from the kernel, was split from its block, and nobody uses it.
         unsafe { bindings::quarry_helper_free_page(Pfn(pfn).page()) };
     }
+    unbook(count);
 }
 
 /// What stays when the pool shrinks.
@@ -279,7 +286,6 @@ fn return_to_kernel(zone: Guard<'_, KernelZone>, removed: &Removed<ChunkId>) -> 
         give_back(Pfn(index * FRAMES + frame), 1);
         pages += 1;
     }
-    unbook(pages);
     // CAST: Lossless.
     trace::shrink(window.node() as usize, pages);
     // ORDERING: Statistics.

@@ -148,6 +148,15 @@ impl Fault<'_> {
     }
 }
 
+/// Returns how many mappings of quarry's the kernel knows of.
+fn mappings() -> usize {
+    let areas = fs::read_to_string("/proc/vmallocinfo").expect("vmallocinfo");
+    areas
+        .lines()
+        .filter(|line| line.contains("quarry_helper_vmap"))
+        .count()
+}
+
 /// Lets each request of an operation fail. `operation` does it within [`Fault::during`], frees what
 /// comes of it, and returns its errno.
 fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
@@ -159,7 +168,8 @@ fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
         Source::kernel(),
     ];
     for source in sources.iter().flatten() {
-        let before = device.held();
+        device.must::<sys::quarry_shrink>(sys::QUARRY_CMD_SHRINK, new());
+        let before = (device.held(), mappings());
         let (mut faults, mut failures) = (0, 0);
         let mut nth = 1;
         loop {
@@ -185,8 +195,16 @@ fn sweep(operation: impl Fn(&Fault<'_>) -> Errno) {
             // Behind the first there are many of a kind.
             nth += 1 + nth / stride;
         }
-        let same = eventually(|| device.held() == before);
-        assert!(same, "{before:?} before, {:?} after", device.held());
+        // What nobody needs goes first.
+        let after = || {
+            device.must::<sys::quarry_shrink>(sys::QUARRY_CMD_SHRINK, new());
+            (device.held(), mappings())
+        };
+        assert!(
+            eventually(|| after() == before),
+            "{before:?} before, {:?} after",
+            after()
+        );
         println!(
             "# {}: {faults}, of which {failures} were failures",
             source.name()
