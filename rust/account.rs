@@ -23,6 +23,7 @@
 use crate::{
     gfp::Gfp,
     grow,
+    guard::block::Aside,
     lock::{
         Class,
         RawLock, //
@@ -49,6 +50,7 @@ use crate::{
         STASH_ORDER, //
     },
     preempt,
+    preset::Preset,
     report::BadFree,
     requests::{
         KBox,
@@ -119,6 +121,9 @@ pub(crate) struct Account {
     stash: RawLock<Stash<Blocks>>,
     queue: Queue,
     waits: bool,
+    preset: Preset,
+    /// Blocks that were freed and are not to be had again for a while; they are charged.
+    aside: Aside,
 }
 
 /// What an account shows.
@@ -146,6 +151,7 @@ impl Account {
         reserve: usize,
         nodes: Nodes,
         waits: bool,
+        preset: Preset,
     ) -> Result<KBox<Self>> {
         if reserve > limit {
             return Err(EINVAL);
@@ -171,6 +177,8 @@ impl Account {
                 stash: RawLock::new(Stash::new(shelves, reserve), Class::Stash),
                 queue: Queue::new(),
                 waits,
+                preset,
+                aside: Aside::new(limit.min(grow::growth().limit)),
             },
             GFP_KERNEL,
         )?;
@@ -185,6 +193,11 @@ impl Account {
     /// Returns what others know it by.
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Returns the preset of all that is charged to it.
+    pub(crate) fn preset(&self) -> Preset {
+        self.preset
     }
 
     /// Returns what its allocations belong to for tracking.
@@ -322,6 +335,32 @@ impl Account {
             // SAFETY: The block has this many bytes, and by contract its owner has given it up.
             unsafe { page_alloc::clear(block, PAGE_SIZE << order.get()) };
         }
+        if self.preset.is_fast() {
+            // SAFETY: By the contract of this function.
+            return unsafe { self.put_marked(block, order) };
+        }
+        // SAFETY: By the contract of this function; as above what leaves.
+        unsafe {
+            self.aside.pass(self.preset, block, order, |block, order| {
+                self.put_marked(block, order);
+            })
+        };
+    }
+
+    /// Has the blocks that lie aside be had again.
+    ///
+    /// Context: Any but NMI.
+    pub(crate) fn empty_quarantine(&self) {
+        self.aside.empty(self.preset, |block, order| {
+            // SAFETY: Put in by `put_claimed`, and taken out.
+            unsafe { self.put_marked(block, order) };
+        });
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Account::put_claimed`], after what its preset does.
+    unsafe fn put_marked(&self, block: NonNull<u8>, order: Order) {
         if !self.stash.lock().put(block, order) {
             // SAFETY: By the contract of this function.
             unsafe { free_stashed(block, order) };
@@ -460,6 +499,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        self.empty_quarantine();
         while let Some((block, order)) = {
             let any = self.stash.lock().any();
             any

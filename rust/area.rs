@@ -44,6 +44,7 @@ use core::{
         NonNull, //
     },
     sync::atomic::{
+        AtomicBool,
         AtomicPtr,
         AtomicU32,
         AtomicUsize,
@@ -73,6 +74,8 @@ pub(crate) struct Area {
     caller: AtomicUsize,
     /// What its pages are charged to, or null.
     account: AtomicPtr<Account>,
+    /// Whether it is poisoned, and to be checked before it is used again.
+    poisoned: AtomicBool,
 }
 
 /// Names an area that is in a list or on its way to one.
@@ -140,6 +143,12 @@ impl Area {
         // ORDERING: Changes by its owner's hand only.
         // SAFETY: Null, or an account that lives as long as something is charged to it.
         unsafe { self.account.load(Relaxed).as_ref() }
+    }
+
+    /// Says whether it is poisoned. Returns whether it was.
+    pub(crate) fn set_poisoned(&self, poisoned: bool) -> bool {
+        // ORDERING: Changes by its owner's hand only.
+        self.poisoned.swap(poisoned, Relaxed)
     }
 
     /// Returns the pages.
@@ -226,13 +235,6 @@ impl Spare {
     /// Returns the record's address, for the registry.
     pub(crate) fn as_ptr(&self) -> NonNull<Area> {
         self.0
-    }
-
-    /// Clears the whole area.
-    pub(crate) fn clear(&self) {
-        let area = self.area();
-        // SAFETY: The area is mapped so far and nobody uses it.
-        unsafe { self.address().cast::<u8>().write_bytes(0, area.bytes()) };
     }
 
     /// Returns where the area is mapped.

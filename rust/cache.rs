@@ -24,6 +24,7 @@ use crate::{
         Slot, //
     },
     gfp::Gfp,
+    guard,
     lock::{
         Class,
         RawLock, //
@@ -45,6 +46,10 @@ use crate::{
     },
     percpu::CpusHeld,
     pool::Violation,
+    preset::{
+        Checks,
+        Preset, //
+    },
     report::BadFree,
     requests::{
         KBox,
@@ -54,7 +59,9 @@ use crate::{
     slab::{
         Full,
         Geometry,
-        Partial, //
+        Padding,
+        Partial,
+        MAX_OBJECT, //
     },
     state,
     track::{
@@ -80,12 +87,14 @@ use kernel::{
 };
 
 mod bulk;
+mod guarded;
 mod name;
 mod nolock;
 mod registry;
 mod slab_head;
 mod store;
 
+use guarded::Notes;
 pub(crate) use name::Name;
 pub(crate) use nolock::{
     bad_free_nolock,
@@ -135,6 +144,11 @@ pub(crate) struct Cache {
     slow_flags: bindings::gfp_t,
     geometry: Geometry,
     constructor: Option<Constructor>,
+    preset: Preset,
+    /// What is around each object, in the debug preset.
+    padding: Option<Padding>,
+    /// Whether it is charged to no account, and all of an object is its owner's.
+    plain: bool,
     nodes: KVec<RawLock<Partial<Slabs>>>,
     name: Name,
     id: u32,
@@ -207,24 +221,41 @@ pub(crate) unsafe fn free(slab: SlabRef, index: u32, address: NonNull<u8>) -> Re
 #[cold]
 #[inline(never)]
 fn free_slow(slab: SlabRef, entry: Entry) {
-    let cache = slab.cache();
     if has_extras_on_free() {
-        cache.extras_on_free(entry.address);
+        return free_with_extras(slab, entry);
     }
+    let cache = slab.cache();
     // CAST: Lossless.
     let node = slab.node() as usize;
     cache.front.push_slow(&Store(cache), entry, node);
+}
+
+/// Frees an object where that takes more than taking it back.
+#[cold]
+#[inline(never)]
+fn free_with_extras(slab: SlabRef, entry: Entry) {
+    let cache = slab.cache();
+    cache.extras_on_free(slab, &entry);
+    // CAST: Lossless.
+    let node = slab.node() as usize;
+    if cache.preset.is_hardened() {
+        cache.front.push_aside(&Store(cache), entry, node);
+    } else {
+        cache.front.push_slow(&Store(cache), entry, node);
+    }
 }
 
 impl Cache {
     /// Makes a cache that is not registered.
     fn new(
         name: &CStr,
-        geometry: Geometry,
+        shape: Shape,
         constructor: Option<Constructor>,
         id: u32,
         account: Option<&'static Account>,
     ) -> Result<KBox<Self>> {
+        let Shape { geometry, padding } = shape;
+        let preset = guard::preset_of(account);
         // SAFETY: Set at boot.
         let count = unsafe { bindings::nr_node_ids } as usize;
         let mut nodes = KVec::with_capacity(count, GFP_KERNEL)?;
@@ -245,7 +276,8 @@ impl Cache {
                 About::Slab,
                 geometry.rounds,
                 (DEPOT_BYTES / magazine_bytes).clamp(2, 16),
-                Self::fast(constructor, scope),
+                Self::fast(constructor, scope, preset),
+                preset.is_hardened(),
             )?,
             // A constructor says what is in memory.
             slow_flags: match constructor {
@@ -254,6 +286,9 @@ impl Cache {
             },
             geometry,
             constructor,
+            preset,
+            padding,
+            plain: account.is_none() && padding.is_none(),
             nodes,
             name: Name::new(name),
             id,
@@ -263,12 +298,12 @@ impl Cache {
     }
 
     /// Returns which fast paths there are.
-    fn fast(constructor: Option<Constructor>, scope: Scope) -> Fast {
-        let fast = page_alloc::fast(scope);
+    fn fast(constructor: Option<Constructor>, scope: Scope, preset: Preset) -> Fast {
+        let fast = page_alloc::fast(scope, preset);
         match constructor {
             // Not cleared when it is allocated.
             Some(_) => Fast {
-                pop: !scope.is_slow(),
+                pop: !scope.is_slow() && preset.checks().is_none(),
                 ..fast
             },
             None => fast,
@@ -280,19 +315,18 @@ impl Cache {
     /// Context: Process context. May sleep.
     pub(crate) fn follow_tracking(&self, cpus: &CpusHeld) {
         let scope = Account::scope_of(self.account);
-        self.front
-            .set_fast(Self::fast(self.constructor, scope), cpus);
+        let fast = Self::fast(self.constructor, scope, self.preset);
+        self.front.set_fast(fast, cpus);
     }
 
     /// Does what is to be done for an object that was its owner's until now.
-    #[cold]
-    #[inline(never)]
-    fn extras_on_free(&self, object: NonNull<u8>) {
-        track::freed(object.addr().get());
+    fn extras_on_free(&self, slab: SlabRef, entry: &Entry) {
+        track::freed(entry.address.addr().get());
         if must_clear_on_free() && self.constructor.is_none() {
-            // SAFETY: The object is ours and has this many bytes.
-            unsafe { page_alloc::clear(object, self.geometry.stride as usize) };
+            // SAFETY: The object is ours.
+            unsafe { self.clear(entry.address) };
         }
+        self.guard_in(slab, entry);
     }
 
     /// Returns the name.
@@ -303,6 +337,12 @@ impl Cache {
     /// Returns the number that the cache has in stats.
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Returns whether it is charged to no account, and all of an object is its owner's.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Returns what the slabs are charged to, if anything.
@@ -360,23 +400,23 @@ impl Cache {
             Some(entry) => entry,
             None => self.alloc_slow(gfp, nid)?,
         };
+        if has_extras(gfp) {
+            self.extras(&entry, gfp);
+        }
         // ORDERING: The object is ours alone.
         entry.state.store(OBJECT_LIVE, Relaxed);
-        if has_extras(gfp) {
-            self.extras(entry.address, gfp);
-        }
         Some(entry.address)
     }
 
     /// Does what is to be done for an object that is about to be handed out.
     #[cold]
     #[inline(never)]
-    fn extras(&self, object: NonNull<u8>, gfp: Gfp) {
-        // CAST: Lossless.
-        let bytes = self.geometry.stride as usize;
+    fn extras(&self, entry: &Entry, gfp: Gfp) {
+        self.guard_out(entry, Notes::Made);
+        let (object, bytes) = (entry.address, self.object_bytes());
         if must_clear(gfp) && self.constructor.is_none() {
-            // SAFETY: The object is ours and has this many bytes.
-            unsafe { page_alloc::clear(object, bytes) };
+            // SAFETY: The object is ours.
+            unsafe { self.clear(object) };
         }
         track::allocated(object.addr().get(), bytes, Account::scope_of(self.account));
     }
@@ -449,6 +489,9 @@ impl Cache {
         let first = Pfn::of_address(base.addr().get());
         owners::ensure(first.window(), gfp).ok()?;
         let node = window::window(first.window())?.node();
+        // CAST: Lossless.
+        // SAFETY: The first object is far from the end of the block.
+        let base = unsafe { base.add(self.left() as usize) };
         let id = SlabId::new(NonNull::from(self), &self.geometry, base, node, gfp)?;
         let nodes = self.nodes.get(node as usize);
         if let Some(constructor) = self.constructor {
@@ -460,8 +503,14 @@ impl Cache {
             }
         }
         owners::set(first, self.geometry.order.pages(), id.as_owner());
+        self.guard_new(id.as_ref());
         nodes?.lock().add(id);
         Some(node as usize)
+    }
+
+    /// Returns how many bytes of a slab lie before the first object.
+    fn left(&self) -> u32 {
+        self.padding.map_or(0, |padding| padding.left)
     }
 
     /// Gives a slab's pages back to the pool.
@@ -470,7 +519,9 @@ impl Cache {
     ///
     /// The slab has been removed from its node, with all its objects free.
     unsafe fn release(&self, id: SlabId) {
-        let base = id.as_ref().base();
+        self.guard_release(id.as_ref());
+        // CAST: Lossless.
+        let base = id.as_ref().base() - self.left() as usize;
         let order = self.geometry.order;
         owners::set(Pfn::of_address(base), order.pages(), nobody());
         // SAFETY: By the contract of this function.
@@ -639,7 +690,33 @@ impl Cache {
     }
 }
 
-/// Returns the layout of a cache, or `None` for arguments out of range.
-pub(crate) fn geometry(size: usize, align: usize) -> Option<Geometry> {
-    Geometry::new(size, align, PAGE_SIZE)
+/// How the slabs of a cache are laid out, and the places of objects in them.
+struct Shape {
+    geometry: Geometry,
+    padding: Option<Padding>,
+}
+
+impl Shape {
+    /// Returns that of a cache, or `None` for arguments out of range.
+    fn new(size: usize, align: usize, preset: Preset) -> Option<Self> {
+        let plain = Geometry::new(size, align, PAGE_SIZE)?;
+        if size > MAX_OBJECT {
+            return None;
+        }
+        let Some(checks) = preset.checks() else {
+            return Some(Self {
+                geometry: plain,
+                padding: None,
+            });
+        };
+        // Objects of sizes that are powers of two are aligned to them, without being told to be.
+        // CAST: Lossless.
+        let natural = 1usize << plain.stride.trailing_zeros();
+        let align = align.max(natural).min(PAGE_SIZE);
+        let padding = Padding::new(size, align, checks.has(Checks::REDZONE))?;
+        Some(Self {
+            geometry: Geometry::new(padding.stride(), align, PAGE_SIZE)?,
+            padding: Some(padding),
+        })
+    }
 }

@@ -99,7 +99,8 @@ pub(crate) fn locate(address: *const c_void, out: &mut bindings::quarry_explain)
     if let Some(slab) = cache::slab_of(address.addr()) {
         let geometry = slab.geometry();
         out.layer = bindings::quarry_layer_QUARRY_LAYER_SLAB;
-        out.usable = geometry.stride.into();
+        // CAST: `u64` holds every `usize`.
+        out.usable = kmalloc::ksize(address) as u64;
         for (to, from) in out.cache_name.iter_mut().zip(slab.cache().name().bytes()) {
             // CAST: The same byte, as C has it.
             *to = *from as kernel::ffi::c_char;
@@ -119,7 +120,8 @@ pub(crate) fn locate(address: *const c_void, out: &mut bindings::quarry_explain)
     out.order = (state & 0x0f).into();
     out.nr_pages = 1 << out.order;
     let kind = state & 0xf0;
-    out.usable = if kind == Kind::Large as u8 || kind == Kind::ChargedLarge as u8 {
+    let large = [Kind::Large, Kind::ChargedLarge, Kind::Fenced];
+    out.usable = if large.iter().any(|large| kind == *large as u8) {
         kmalloc::ksize(address) as u64
     } else {
         (PAGE_SIZE as u64) << out.order

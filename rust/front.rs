@@ -41,6 +41,7 @@ use crate::{
         PerCpu, //
     },
     preempt,
+    random,
     requests::KVec,
     trace::{
         self,
@@ -152,13 +153,21 @@ pub(crate) struct Front {
     limit: u32,
     /// Whether entries are pushed by the fast path.
     pushes_fast: AtomicBool,
+    /// Whether entries come in random order, and what is pushed lies aside for a while: see [`Front::set_aside`].
+    hardened: bool,
 }
 
 impl Front {
     /// Creates the front of something that lies in magazines of `rounds`.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn new(about: About, rounds: u32, limit: u32, fast: Fast) -> Result<Self> {
+    pub(crate) fn new(
+        about: About,
+        rounds: u32,
+        limit: u32,
+        fast: Fast,
+        hardened: bool,
+    ) -> Result<Self> {
         // SAFETY: Set at boot.
         let count = unsafe { bindings::nr_node_ids };
         let mut nodes = KVec::with_capacity(count as usize, GFP_KERNEL)?;
@@ -180,6 +189,7 @@ impl Front {
             rounds,
             limit,
             pushes_fast: AtomicBool::new(fast.push),
+            hardened,
         })
     }
 
@@ -303,7 +313,7 @@ impl Front {
         if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        if section.spare_has_entries() {
+        if section.spare_has_entries() && !self.hardened {
             section.swap();
             return section.pop();
         }
@@ -325,6 +335,9 @@ impl Front {
             trace::magazines(Magazines::Refill, node.index, filled);
             filled
         });
+        if self.hardened {
+            section.shuffle(random::below);
+        }
         let entry = section.pop();
         if entry.is_some() {
             section.cpu.count(Event::Refill, 1);
@@ -362,11 +375,34 @@ impl Front {
             None => false,
         };
         if !pushed {
-            let cpu = node.cpus.this(&pinned);
-            cpu.count(Event::PastFree, 1);
-            cpu.count(Event::Slow, 1);
-            trace::magazines(Magazines::Slow, node.index, 1);
-            backing.drain(node.index, Entries::one(&entry));
+            Self::drain_one(node, node.cpus.this(&pinned), backing, &entry);
+        }
+    }
+
+    /// Puts one entry back past the magazines.
+    fn drain_one(node: &Node, cpu: &Cpu, backing: &impl Backing, entry: &Entry) {
+        cpu.count(Event::PastFree, 1);
+        cpu.count(Event::Slow, 1);
+        trace::magazines(Magazines::Slow, node.index, 1);
+        backing.drain(node.index, Entries::one(entry));
+    }
+
+    /// Puts an entry of a node into the quarantine of a hardened front.
+    ///
+    /// Context: Any but NMI.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn push_aside(&self, backing: &impl Backing, entry: Entry, node: usize) {
+        let pinned = preempt::pin();
+        let Some(node) = self.node(node) else {
+            return;
+        };
+        let left = match Section::enter(node.local(), &pinned) {
+            Some(section) => self.set_aside(node, &section, backing, entry),
+            None => Some(entry),
+        };
+        if let Some(entry) = left {
+            Self::drain_one(node, node.cpus.this(&pinned), backing, &entry);
         }
     }
 
@@ -401,6 +437,36 @@ impl Front {
         }
         section.swap();
         section.push(entry)
+    }
+
+    /// Puts an entry of a hardened front into the spare magazine, where it is not to be had, for a random one of
+    /// those that lie there, which goes to the loaded one. Returns what did not find a place.
+    fn set_aside(
+        &self,
+        node: &Node,
+        section: &Section<'_>,
+        backing: &impl Backing,
+        entry: Entry,
+    ) -> Option<Entry> {
+        if !self.equip(node, section, Which::Spare) {
+            return Some(entry);
+        }
+        let out = section.exchange(entry, random::below)?;
+        if section.push(out) {
+            return None;
+        }
+        if !section.lacks(Which::Loaded) {
+            let full = section.replace(Which::Loaded, Magazine::dummy());
+            if let Some(full) = self.store(node, full) {
+                // SAFETY: The depot did not take it, so that it is still ours.
+                unsafe { full.as_ref() }.empty(|entries| backing.drain(node.index, entries));
+                section.cpu.count(Event::Drain, 1);
+                trace::magazines(Magazines::Drain, node.index, self.rounds);
+                section.replace(Which::Loaded, full);
+            }
+        }
+        let pushed = self.equip(node, section, Which::Loaded) && section.push(out);
+        (!pushed).then_some(out)
     }
 
     /// Puts a full magazine into the depot; returns it if the depot has enough.

@@ -18,12 +18,17 @@ use crate::{
     },
     gfp::Gfp,
     global::Global,
+    guard::{
+        self,
+        block, //
+    },
     page_alloc::{
         self,
         Kind,
         NO_NODE, //
     },
     pool::Order,
+    preset::Preset,
     report::{
         self,
         BadFree, //
@@ -128,7 +133,32 @@ pub(crate) fn kmalloc_node(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
     if last >= class::LARGEST {
         return kmalloc_pages(size, gfp, nid);
     }
-    let memory = classes()[class::class(last) % SLOTS].alloc(gfp, nid);
+    let cache = classes()[class::class(last) % SLOTS];
+    if is_page_like(cache, size) {
+        return kmalloc_pages(size, gfp, nid);
+    }
+    pointer_to(of_class(cache, size, gfp, nid))
+}
+
+/// Returns whether `size` bytes are a block in the debug preset, though there is a class: so they are aligned
+/// to their size.
+#[inline(always)]
+fn is_page_like(cache: &Cache, size: usize) -> bool {
+    cache.is_debug() && size > PAGE_SIZE
+}
+
+/// Allocates `size` bytes from the cache of their class.
+#[inline(always)]
+fn of_class(cache: &Cache, size: usize, gfp: Gfp, nid: i32) -> Option<NonNull<u8>> {
+    let memory = cache.alloc(gfp, nid)?;
+    if cache.is_debug() {
+        cache.shorten(memory.addr().get(), size);
+    }
+    Some(memory)
+}
+
+/// Returns the pointer that C has to memory, null for none.
+fn pointer_to(memory: Option<NonNull<u8>>) -> *mut c_void {
     memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
 }
 
@@ -139,9 +169,39 @@ fn kmalloc_pages(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
     if size == 0 {
         return core::ptr::without_provenance_mut(ZERO_SIZE);
     }
+    if guard::is_on() {
+        return kmalloc_guarded(size, gfp, nid);
+    }
     let memory = Order::for_pages(size.div_ceil(PAGE_SIZE))
         .and_then(|order| page_alloc::alloc(Kind::Large, gfp, order, nid));
-    memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
+    pointer_to(memory)
+}
+
+/// The same where something has another preset than `fast`.
+#[cold]
+#[inline(never)]
+fn kmalloc_guarded(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    let preset = guard::default();
+    let kind = match preset {
+        Preset::Debug(_) => Kind::Fenced,
+        _ => Kind::Large,
+    };
+    pointer_to(of_pages(preset, size, |order| {
+        page_alloc::alloc(kind, gfp, order, nid)
+    }))
+}
+
+/// Allocates `size` bytes, which are too many for a class, from what `alloc` gives.
+fn of_pages(
+    preset: Preset,
+    size: usize,
+    alloc: impl FnOnce(Order) -> Option<NonNull<u8>>,
+) -> Option<NonNull<u8>> {
+    let order = block::order_for(size, preset)?;
+    let memory = alloc(order)?;
+    // SAFETY: Just allocated.
+    unsafe { block::fence(preset, memory, order, size) };
+    Some(memory)
 }
 
 /// Allocates `size` bytes that are charged to an account which has classes. Null if there is no memory.
@@ -150,18 +210,22 @@ fn kmalloc_pages(size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
 #[cold]
 #[inline(never)]
 pub(crate) fn kmalloc_charged(account: &Account, size: usize, gfp: Gfp, nid: i32) -> *mut c_void {
+    let largest = match account.preset().checks() {
+        None => class::LARGEST,
+        Some(_) => PAGE_SIZE,
+    };
     let memory = match size {
         0 => return core::ptr::without_provenance_mut(ZERO_SIZE),
-        1..=class::LARGEST => charged(account).and_then(|caches| {
+        _ if size <= largest => charged(account).and_then(|caches| {
             let class = class::class(size - 1) % SLOTS;
-            caches[class].alloc(gfp, nid)
+            of_class(caches[class], size, gfp, nid)
         }),
-        _ => Order::for_pages(size.div_ceil(PAGE_SIZE)).and_then(|order| {
+        _ => of_pages(account.preset(), size, |order| {
             let relieve = || cache::shrink_account(account);
             account.alloc(Kind::ChargedLarge, gfp, order, nid, relieve)
         }),
     };
-    memory.map_or(null_mut(), |memory| memory.as_ptr().cast())
+    pointer_to(memory)
 }
 
 /// Returns the classes of an account.
@@ -259,8 +323,19 @@ unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Resul
 #[cold]
 #[inline(never)]
 unsafe fn free_charged(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
-    let order = large(window, frame, block.addr().get(), Kind::ChargedLarge)?;
-    // SAFETY: By the contract of this function.
+    let address = block.addr().get();
+    if let Ok(order) = large(window, frame, address, Kind::Fenced) {
+        // SAFETY: By the contract of this function.
+        unsafe { block::check_fence(guard::default(), block, order) };
+        // SAFETY: As above.
+        return unsafe { page_alloc::free(Kind::Fenced, block, order) };
+    }
+    let order = large(window, frame, address, Kind::ChargedLarge)?;
+    if let Some(account) = account::of_block(block) {
+        // SAFETY: By the contract of this function.
+        unsafe { block::check_fence(account.preset(), block, order) };
+    }
+    // SAFETY: As above.
     unsafe { account::free(Kind::ChargedLarge, block, order) }
 }
 
@@ -281,27 +356,35 @@ fn live(address: usize) -> Result<(usize, Option<&'static Account>), BadFree> {
         if !slab.is_live(index) {
             return Err(BadFree::Double);
         }
-        // CAST: Lossless.
-        return Ok((slab.geometry().stride as usize, slab.cache().account()));
+        let cache = slab.cache();
+        return Ok((cache.room(slab, index), cache.account()));
     }
     within(address).map_or(Ok(()), Err)?;
-    match large(window, frame, address, Kind::Large) {
-        Ok(order) => Ok((PAGE_SIZE << order.get(), None)),
-        Err(BadFree::Mismatch) => {
-            let order = large(window, frame, address, Kind::ChargedLarge)?;
-            let block = NonNull::new(core::ptr::with_exposed_provenance_mut(address));
-            Ok((PAGE_SIZE << order.get(), block.and_then(account::of_block)))
-        }
-        Err(why) => Err(why),
-    }
+    let memory = NonNull::new(core::ptr::with_exposed_provenance_mut(address));
+    let memory = memory.ok_or(BadFree::Foreign)?;
+    let (order, account) = [Kind::Large, Kind::Fenced]
+        .into_iter()
+        .find_map(|kind| large(window, frame, address, kind).ok())
+        .map_or_else(
+            || {
+                let order = large(window, frame, address, Kind::ChargedLarge)?;
+                Ok((order, account::of_block(memory)))
+            },
+            |order| Ok((order, None)),
+        )?;
+    Ok((
+        block::room(guard::preset_of(account), memory, order),
+        account,
+    ))
 }
 
-/// Returns the usable size of the live allocation that begins at an address, if it is charged to nothing.
+/// Returns the usable size of the live allocation that begins at an address, if it is charged to nothing, and
+/// not guarded.
 #[inline(always)]
 fn live_uncharged(address: usize) -> Option<usize> {
     let (window, frame) = window::at(address)?;
     if let Some((slab, index)) = cache::find(address) {
-        let plain = slab.is_live(index) && slab.cache().account().is_none();
+        let plain = slab.is_live(index) && slab.cache().is_plain();
         // CAST: Lossless.
         return plain.then(|| slab.geometry().stride as usize);
     }

@@ -5,8 +5,10 @@
 use crate::{
     account::Account,
     gfp::Gfp,
+    guard,
     kmalloc,
     page_alloc::NO_NODE,
+    preset::Preset,
     vmap_alloc, //
 };
 use core::{
@@ -20,6 +22,7 @@ use kernel::page::PAGE_SIZE;
 /// Context: As `gfp` allows; what may not sleep is contiguous.
 pub(crate) fn kvmalloc(size: usize, gfp: Gfp, nid: i32, caller: usize) -> *mut c_void {
     either(
+        guard::default(),
         size,
         gfp,
         |gfp| match nid {
@@ -41,6 +44,7 @@ pub(crate) fn kvmalloc_charged(
     caller: usize,
 ) -> *mut c_void {
     either(
+        account.preset(),
         size,
         gfp,
         // Who would wait for contiguous memory can have mapped memory at once.
@@ -50,13 +54,18 @@ pub(crate) fn kvmalloc_charged(
 }
 
 /// Tries contiguous memory where that is possible, and mapped memory where it is not to be had.
+///
+/// Hardened, mapped memory comes first: a page that is not mapped lies behind it, which contiguous memory
+/// cannot have, since no module may take a page out of the kernel's linear mapping.
 fn either(
+    preset: Preset,
     size: usize,
     gfp: Gfp,
     contiguous: impl FnOnce(Gfp) -> *mut c_void,
     mapped: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
-    if size <= kmalloc::MAX {
+    let guarded = preset.is_hardened() && size > PAGE_SIZE && gfp.may_sleep();
+    if size <= kmalloc::MAX && !guarded {
         let quiet = if size > PAGE_SIZE {
             gfp.with(Gfp::NOWARN).with(Gfp::NORETRY)
         } else {

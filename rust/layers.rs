@@ -8,6 +8,7 @@ use crate::{
     device,
     front,
     grow,
+    guard,
     hotplug::Hotplug,
     kmalloc,
     numa,
@@ -16,6 +17,7 @@ use crate::{
     percpu::wait_for_hotplug,
     pool::Watermark,
     pools,
+    random,
     track::{
         self,
         Scope,
@@ -40,6 +42,7 @@ enum Step {
     Nothing,
     Track,
     Numa,
+    Random,
     Fronts,
     Window,
     Owners,
@@ -66,6 +69,8 @@ impl Layers {
         init_on_alloc: i8,
         user_percent: u32,
         track: u8,
+        preset: u8,
+        checks: u32,
     ) -> Result<Self> {
         // What has been set up is taken down by `drop` if a later step fails.
         let mut this = Self {
@@ -105,6 +110,11 @@ impl Layers {
         // SAFETY: Called once, after that.
         unsafe { numa::init()? };
         this.step = Step::Numa;
+        // SAFETY: Called once, before anybody asks for a number.
+        unsafe { random::init()? };
+        this.step = Step::Random;
+        // SAFETY: Called once, before anything has a preset.
+        unsafe { guard::init(preset, checks)? };
         // SAFETY: Called once, after the layer below.
         unsafe { front::init()? };
         this.step = Step::Fronts;
@@ -212,6 +222,10 @@ impl Drop for Layers {
         if self.step >= Step::Fronts {
             // SAFETY: As above.
             unsafe { front::exit() };
+        }
+        if self.step >= Step::Random {
+            // SAFETY: As above.
+            unsafe { random::exit() };
         }
         if self.step >= Step::Numa {
             // SAFETY: As above.

@@ -326,6 +326,21 @@ pub(crate) unsafe fn write(at: Place, entry: Entry) {
     };
 }
 
+/// Exchanges the entries at two places.
+///
+/// # Safety
+///
+/// There is one at each, of a magazine that nobody else uses.
+#[inline(always)]
+pub(crate) unsafe fn swap(one: Place, other: Place) {
+    // SAFETY: By the contract of this function.
+    let (first, second) = unsafe { (read(one), read(other)) };
+    // SAFETY: As above.
+    unsafe { write(one, second) };
+    // SAFETY: As above.
+    unsafe { write(other, first) };
+}
+
 /// A few entries on the stack.
 pub(crate) struct Batch<const N: usize> {
     length: usize,

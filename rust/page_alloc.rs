@@ -22,6 +22,7 @@ use crate::{
     gfp::Gfp,
     global::Global,
     grow,
+    guard,
     lock::{
         Class,
         RawLock, //
@@ -41,6 +42,7 @@ use crate::{
         Zone,
         NR_ORDERS, //
     },
+    preset::Preset,
     report::BadFree,
     requests::{
         KBox,
@@ -59,6 +61,7 @@ use crate::{
         Pfn,
         Window,
         ABSENT,
+        CACHED,
         FREE, //
     },
     words, //
@@ -102,6 +105,9 @@ static CLEAR_ON_FREE: AtomicBool = AtomicBool::new(false);
 static EXTRAS_ON_ALLOC: AtomicBool = AtomicBool::new(false);
 static EXTRAS_ON_FREE: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicU64 = AtomicU64::new(0);
+
+/// What the state of a block holds that an account has set aside.
+const STASHED: u8 = Kind::Stashed as u8;
 
 /// The zone of one node.
 pub(crate) type KernelZone = Zone<Chunks>;
@@ -206,7 +212,7 @@ pub(crate) unsafe fn extras(address: NonNull<u8>, order: Order, gfp: Gfp, scope:
 #[inline(never)]
 pub(crate) unsafe fn extras_on_free(address: NonNull<u8>, order: Order) {
     track::freed(address.addr().get());
-    if must_clear_on_free() {
+    if must_clear_on_free() || guard::default().is_hardened() {
         // SAFETY: By the contract of this function, and it has this many bytes.
         unsafe { clear(address, PAGE_SIZE << order.get()) };
     }
@@ -483,11 +489,49 @@ pub(crate) unsafe fn free_in(
 fn free_slow(entry: Entry, order: Order, node: u32) {
     if has_extras_on_free() {
         // SAFETY: Its owner has given it up.
-        unsafe { extras_on_free(entry.address, order) };
+        return unsafe { free_with_extras(entry, order, node) };
     }
     // CAST: Lossless.
     let node = node as usize;
     pool().front(order).push_slow(&Blocks(order), entry, node);
+}
+
+/// Frees a block where that takes more than taking it back.
+///
+/// # Safety
+///
+/// The block was its owner's until now and is ours.
+#[cold]
+#[inline(never)]
+unsafe fn free_with_extras(entry: Entry, order: Order, node: u32) {
+    // SAFETY: By the contract of this function.
+    unsafe { extras_on_free(entry.address, order) };
+    // CAST: Lossless.
+    let (front, node) = (pool().front(order), node as usize);
+    match guard::default() {
+        Preset::Fast => front.push_slow(&Blocks(order), entry, node),
+        Preset::Hardened => front.push_aside(&Blocks(order), entry, node),
+        // SAFETY: As above.
+        debug => unsafe { guard::block::uncharged().pass(debug, entry.address, order, push) },
+    }
+}
+
+/// Puts a block that has been freed, and lay aside, where it is to be had.
+fn push(address: NonNull<u8>, order: Order) {
+    if let Some((window, frame)) = window::at(address.addr().get()) {
+        let state = window.state(frame);
+        let entry = Entry { address, state };
+        // CAST: Lossless.
+        let node = window.node() as usize;
+        pool().front(order).push_slow(&Blocks(order), entry, node);
+    }
+}
+
+/// Puts the blocks that lie aside, and are charged to no pool, where they are to be had.
+///
+/// Context: Any but NMI.
+pub(crate) fn empty_quarantine() {
+    guard::block::uncharged().empty(guard::default(), push);
 }
 
 /// Returns what is wrong with a page that was to be freed.
@@ -495,7 +539,8 @@ fn free_slow(entry: Entry, order: Order, node: u32) {
 pub(crate) fn wrong_state(state: u8) -> BadFree {
     match state & 0xf0 {
         ABSENT => BadFree::Foreign,
-        FREE | 0x20 => BadFree::Double,
+        // What is stashed is no caller's: it is on its way back, or was never handed out.
+        FREE | CACHED | STASHED => BadFree::Double,
         _ => BadFree::Mismatch,
     }
 }
@@ -534,7 +579,9 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
     set_extras();
     let mut fronts = KVec::with_capacity(NR_ORDERS, GFP_KERNEL)?;
     for (rounds, limit) in ROUNDS.into_iter().zip(DEPOT) {
-        let front = Front::new(About::Pool, rounds, limit, fast(Scope::ALL))?;
+        let preset = guard::default();
+        let fast = fast(Scope::ALL, preset);
+        let front = Front::new(About::Pool, rounds, limit, fast, preset.is_hardened())?;
         front.publish(Slot::order(fronts.len()));
         fronts.push(front, GFP_KERNEL)?;
     }
@@ -558,17 +605,18 @@ pub(crate) unsafe fn init(watermark: Watermark, clear: Option<bool>) -> Result {
 }
 
 /// Says whether there are extras.
-fn set_extras() {
+pub(crate) fn set_extras() {
+    let any = track::is_on() || guard::is_on();
     // ORDERING: As in `track::Scope::at`.
-    EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || track::is_on(), Relaxed);
-    EXTRAS_ON_FREE.store(must_clear_on_free() || track::is_on(), Relaxed);
+    EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || any, Relaxed);
+    EXTRAS_ON_FREE.store(must_clear_on_free() || any, Relaxed);
 }
 
-/// Returns which fast paths there are in a scope: none for what has extras.
-pub(crate) fn fast(scope: Scope) -> Fast {
+/// Returns which fast paths there are in a scope, with a preset: none for what has extras.
+pub(crate) fn fast(scope: Scope, preset: Preset) -> Fast {
     Fast {
-        pop: !must_clear(Gfp::NOWAIT) && !scope.is_slow(),
-        push: !must_clear_on_free() && !scope.is_slow(),
+        pop: !must_clear(Gfp::NOWAIT) && !scope.is_slow() && preset.checks().is_none(),
+        push: !must_clear_on_free() && !scope.is_slow() && preset.is_fast(),
     }
 }
 
@@ -578,7 +626,7 @@ pub(crate) fn fast(scope: Scope) -> Fast {
 pub(crate) fn follow_tracking(cpus: &CpusHeld) {
     set_extras();
     for (order, front) in pool().fronts() {
-        front.set_fast(fast(Scope::ALL), cpus);
+        front.set_fast(fast(Scope::ALL, guard::default()), cpus);
         front.publish(Slot::order(order.index()));
     }
 }

@@ -12,5 +12,6 @@ pub(crate) mod bins;
 pub(crate) mod class;
 pub(crate) mod fault;
 pub(crate) mod pool;
+pub(crate) mod preset;
 pub(crate) mod slab;
 pub(crate) mod vmalloc;

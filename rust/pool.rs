@@ -12,6 +12,7 @@ mod budget;
 mod chunk;
 mod growth;
 mod order;
+mod quarantine;
 mod runs;
 mod stash;
 mod watermark;
@@ -35,6 +36,10 @@ pub(crate) use growth::{
 pub(crate) use order::{
     Order,
     NR_ORDERS, //
+};
+pub(crate) use quarantine::{
+    Leaves,
+    Quarantine, //
 };
 pub(crate) use stash::{
     Shelf,

@@ -16,8 +16,10 @@ use crate::{
         self,
         Name, //
     },
+    guard,
     kmalloc,
     percpu::wait_for_hotplug,
+    preset::Preset,
     requests::{
         KBox,
         KVec, //
@@ -84,6 +86,18 @@ pub(crate) struct Terms {
     pub(crate) nodes: Nodes,
     /// Whether callers wait for memory who may.
     pub(crate) waits: bool,
+    /// What is done against misuse.
+    pub(crate) preset: Preset,
+}
+
+/// Returns the preset that a pool is made with that is to be hardened, or debugged, or neither.
+pub(crate) fn preset(hardened: bool, debug: bool) -> Result<Preset> {
+    match (hardened, debug) {
+        (false, false) => Ok(Preset::Fast),
+        (true, false) => Ok(Preset::Hardened),
+        (false, true) => Ok(guard::debug()),
+        (true, true) => Err(EINVAL),
+    }
 }
 
 /// All pools.
@@ -166,6 +180,7 @@ pub(crate) unsafe fn init(limit: usize) -> Result {
         reserve: 0,
         nodes: Nodes::all(),
         waits: false,
+        preset: guard::default(),
     };
     let (pool, _) = create(Name::new(c"user"), terms, true)?;
     // SAFETY: Made above; it ends in `exit`.
@@ -218,7 +233,15 @@ impl Pools {
             .ok_or(ENOSPC)?;
         self.list.reserve(1, GFP_KERNEL)?;
         let id = self.next_id;
-        let account = Account::new(number, terms.limit, terms.reserve, terms.nodes, terms.waits)?;
+        guard::prepare(terms.preset)?;
+        let Terms {
+            limit,
+            reserve,
+            nodes,
+            waits,
+            preset,
+        } = terms;
+        let account = Account::new(number, limit, reserve, nodes, waits, preset)?;
         let pool = KBox::new_uninit(GFP_KERNEL)?;
         let account = NonNull::new(KBox::into_raw(account)).ok_or(ENOMEM)?;
         // SAFETY: Made above; dropped by `end` only, when nobody uses it.
@@ -423,6 +446,13 @@ pub(crate) fn tick() {
     for_each(|pool| pool.account().tend());
 }
 
+/// Has the freed blocks of all pools be had again that lie in quarantine.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn empty_quarantines() {
+    for_each(|pool| pool.account().empty_quarantine());
+}
+
 /// Returns the pages that a number of bytes takes; 0 bytes are as many as there are.
 pub(crate) fn limit_of(bytes: u64) -> Result<usize> {
     match bytes {
@@ -445,7 +475,10 @@ pub(crate) fn describe(pool: &Pool, out: &mut bindings::quarry_pool_stats) {
     };
     out.pool = pool.id();
     let trait_if = |has: bool, bit: u32| if has { bit } else { 0 };
+    let preset = pool.account().preset();
     out.traits = trait_if(pool.is_kernels(), bindings::QUARRY_POOL_KERNELS)
+        | trait_if(preset.is_hardened(), bindings::QUARRY_POOL_IS_HARDENED)
+        | trait_if(preset.checks().is_some(), bindings::QUARRY_POOL_IS_DEBUG)
         | trait_if(
             pool.account().scope().is_tracked(),
             bindings::QUARRY_POOL_TRACKED,

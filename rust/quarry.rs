@@ -23,6 +23,7 @@ mod front;
 mod gfp;
 mod global;
 mod grow;
+mod guard;
 mod hotplug;
 mod kmalloc;
 mod kvmalloc;
@@ -37,6 +38,8 @@ mod percpu;
 mod pool;
 mod pools;
 mod preempt;
+mod preset;
+mod random;
 mod reclaimable;
 mod report;
 mod requests;
@@ -107,6 +110,14 @@ module! {
             default: 65536,
             description: "Operations in one batch",
         },
+        preset: u8 {
+            default: 0,
+            description: "What is done against misuse: 0 fast, 1 hardened, 2 debug",
+        },
+        checks: u32 {
+            default: 15,
+            description: "What the debug preset does: 1 F checks, 2 Z redzones, 4 P poison, 8 U users, 16 T trace",
+        },
         fail_nth: u32 {
             default: 0,
             description: "Fail the n-th of the requests that loading makes of the kernel; for tests",
@@ -136,6 +147,8 @@ impl kernel::InPlaceModule for Quarry {
                 module_parameters::init_on_alloc.value(),
                 module_parameters::user_percent.value(),
                 module_parameters::track.value(),
+                module_parameters::preset.value(),
+                module_parameters::checks.value(),
             )?,
             _upkeep: upkeep::Upkeep::new()?,
             _debugfs: debugfs::Debugfs::new()?,

@@ -9,15 +9,25 @@
 
 mod geometry;
 mod objects;
+mod padding;
 mod partial;
 
-#[cfg(test)]
-pub(crate) use geometry::MAX_OBJECT;
 pub(crate) use geometry::{
     index,
-    Geometry, //
+    Geometry,
+    MAX_OBJECT, //
 };
 pub(crate) use objects::Objects;
+pub(crate) use padding::{
+    poison,
+    wrong_in_poison,
+    wrong_in_zone,
+    Padding,
+    Wrong,
+    POISON,
+    REDZONE_FREE,
+    REDZONE_LIVE, //
+};
 pub(crate) use partial::{
     Change,
     Full,

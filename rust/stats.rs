@@ -15,6 +15,7 @@ use crate::{
     },
     chunk::ChunkId,
     grow,
+    guard,
     metadata,
     owners,
     page_alloc::{
@@ -118,7 +119,7 @@ pub(crate) fn collect(out: &mut bindings::quarry_stats) {
         out.page_drains += counters.drains;
         out.page_slow += counters.slow;
     }
-    let cached = cached_pages();
+    let cached = cached_pages() + guard::block::nr_pages();
     let mut area_pages = 0;
     vmap_alloc::for_each(|view| area_pages += view.area().size().get());
     let elsewhere = census.free + cached + slab_pages + area_pages;

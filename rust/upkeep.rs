@@ -7,7 +7,10 @@ use crate::{
     cache,
     gfp::Gfp,
     grow,
-    page_alloc::pool,
+    page_alloc::{
+        self,
+        pool, //
+    },
     percpu::wait_for_hotplug,
     pools,
     reclaimable::{
@@ -37,7 +40,9 @@ pub(crate) fn shrink() -> usize {
 /// Moves everything that is free into chunks.
 fn empty_all() {
     vmap_alloc::shrink(vmap_alloc::Stay::Nothing);
+    pools::empty_quarantines();
     cache::shrink_all();
+    page_alloc::empty_quarantine();
     grow::relieve(Gfp::KERNEL);
 }
 
@@ -47,6 +52,7 @@ fn empty_all() {
 /// Context: Process context. May sleep.
 pub(crate) fn return_pages() -> usize {
     let left = || {
+        page_alloc::empty_quarantine();
         grow::relieve(Gfp::KERNEL);
         grow::shrink(grow::Keep::Nothing);
         grow::growth().pages
@@ -172,6 +178,7 @@ unsafe extern "C" fn scan(
         let stay = vmap_alloc::kept_pages().saturating_sub(wanted);
         vmap_alloc::shrink(vmap_alloc::Stay::Pages(stay));
     }
+    page_alloc::empty_quarantine();
     grow::flush_cpu(false);
     grow::flush_depots();
     let mut freed = 0;

@@ -27,6 +27,7 @@ pub(crate) use look::{
 
 use crate::{
     area::{
+        Area,
         Draft,
         Spare, //
     },
@@ -39,6 +40,7 @@ use crate::{
     bindings,
     gfp::Gfp,
     global::Global,
+    guard,
     page_alloc::{
         has_extras,
         has_extras_on_free,
@@ -180,7 +182,7 @@ pub(crate) fn vmalloc(size: usize, gfp: Gfp, nid: i32, caller: usize) -> *mut c_
     let layer = layer();
     let limit = usize::MAX >> bindings::PAGE_SHIFT;
     let spare = Pages::for_bytes(size, bindings::PAGE_SHIFT, limit)
-        .and_then(|pages| layer.take(pages, gfp, nid));
+        .and_then(|pages| layer.take(pages, size, gfp, nid));
     match spare {
         Some(spare) => spare.hand_out(size, caller),
         None => {
@@ -189,6 +191,40 @@ pub(crate) fn vmalloc(size: usize, gfp: Gfp, nid: i32, caller: usize) -> *mut c_
             null_mut()
         }
     }
+}
+
+/// Gives an area to its caller.
+#[inline]
+fn hand_out(spare: Spare, size: usize, caller: usize) -> *mut c_void {
+    if guard::is_on() {
+        guard::area::handed_out(spare.area(), size);
+    }
+    spare.hand_out(size, caller)
+}
+
+/// Does what is to be done for a kept area that a caller gets, of `size` bytes.
+#[cold]
+#[inline(never)]
+fn extras(area: &Area, size: usize, gfp: Gfp) {
+    guard::area::leaves(area);
+    if must_clear(gfp) {
+        // SAFETY: Taken by the caller, so that it is mapped and nobody's.
+        unsafe { guard::fill(area.start(), area.bytes(), 0) };
+    }
+    guard::area::handed_out(area, size);
+    track::allocated(area.start(), area.bytes(), Scope::ALL);
+}
+
+/// Does what is to be done for an area that was its caller's until now.
+#[cold]
+#[inline(never)]
+fn extras_on_free(area: &Area) {
+    track::freed(area.start());
+    if must_clear_on_free() {
+        // SAFETY: Claimed by the caller, so that it is mapped and nobody's.
+        unsafe { guard::fill(area.start(), area.bytes(), 0) };
+    }
+    guard::area::freed(area);
 }
 
 /// Frees an area. What is none, or not live, is reported and left alone.
@@ -205,6 +241,9 @@ pub(crate) unsafe fn vfree(ptr: *const c_void) {
     let layer = layer();
     match layer.claim(ptr, State::Kept) {
         Ok(spare) => {
+            if has_extras_on_free() {
+                extras_on_free(spare.area());
+            }
             spare.discharge();
             layer.give(spare);
         }
@@ -307,24 +346,21 @@ pub(crate) fn counters() -> Counters {
 }
 
 impl Layer {
-    /// Returns an area of `pages` pages, charged to nobody yet, cleared if need be.
+    /// Returns an area of `pages` pages for `size` bytes, charged to nobody yet, cleared if need be.
     #[inline]
-    fn take(&self, pages: Pages, gfp: Gfp, nid: i32) -> Option<Spare> {
+    fn take(&self, pages: Pages, size: usize, gfp: Gfp, nid: i32) -> Option<Spare> {
         let kept = pages.class().and_then(|class| self.keep.take(class, nid));
         let Some(spare) = kept else {
-            return self.map_new(pages, gfp, nid);
+            return self.map_new(pages, size, gfp, nid);
         };
         if has_extras(gfp) {
-            if must_clear(gfp) {
-                spare.clear();
-            }
-            spare.track(Scope::ALL);
+            extras(spare.area(), size, gfp);
         }
         Some(spare)
     }
 
     #[cold]
-    fn map_new(&self, pages: Pages, gfp: Gfp, nid: i32) -> Option<Spare> {
+    fn map_new(&self, pages: Pages, size: usize, gfp: Gfp, nid: i32) -> Option<Spare> {
         if !gfp.may_sleep() || pages.get() > totalram() {
             return None;
         }
@@ -335,6 +371,7 @@ impl Layer {
         }
         let spare = self.mapper.map(draft, gfp)?;
         self.keep.count_alloc();
+        guard::area::handed_out(spare.area(), size);
         spare.track(Scope::ALL);
         Some(spare)
     }
@@ -353,12 +390,6 @@ impl Layer {
     /// Keeps an area, or unmaps it where there is no room.
     #[inline]
     fn give(&self, spare: Spare) {
-        if has_extras_on_free() {
-            track::freed(spare.area().start());
-            if must_clear_on_free() {
-                spare.clear();
-            }
-        }
         match self.keep.give(spare) {
             Ok(()) => {}
             Err(Surplus::One(spare)) => self.discard(spare),
@@ -380,6 +411,7 @@ impl Layer {
 
     /// Unmaps an area that `keep` has let go.
     fn discard(&self, spare: Spare) {
+        guard::area::leaves(spare.area());
         let withdrawn = self.mapper.withdraw(spare);
         self.keep.left();
         withdrawn.unmap(0);

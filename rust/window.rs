@@ -77,6 +77,8 @@ pub(crate) enum Kind {
     Charged = 0x70,
     /// A large `kmalloc` that is charged to an account.
     ChargedLarge = 0x80,
+    /// A large `kmalloc` of the debug preset, see [`crate::guard::block`].
+    Fenced = 0xa0,
     /// What an account has set aside, and what is on its way back from one.
     Stashed = 0x90,
 }
@@ -86,7 +88,7 @@ pub(crate) const ABSENT: u8 = 0;
 /// The state of a page that is free in its chunk, or not the first of its block.
 pub(crate) const FREE: u8 = 0x10;
 /// The state of the first page of a block in a magazine, with its order in the low bits.
-const CACHED: u8 = 0x20;
+pub(crate) const CACHED: u8 = 0x20;
 
 /// Returns the state of a block of this kind and order.
 #[inline(always)]

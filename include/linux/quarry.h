@@ -461,6 +461,14 @@ static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
 
 /* quarry_pool_args.flags: who finds the pool full waits, if the flags allow. */
 #define QUARRY_POOL_WAITS	(1UL << 0)
+/*
+ * quarry_pool_args.flags: how much is done against misuse. Neither: wrong frees
+ * are found. Hardened: memory comes in random order, is cleared when it is freed
+ * and not given out again at once. Debug: memory is filled with what shows when
+ * it is overwritten, and checked; see Documentation/hardening.rst.
+ */
+#define QUARRY_POOL_HARDENED	(1U << 1)
+#define QUARRY_POOL_DEBUG	(1U << 2)
 
 /**
  * struct quarry_pool_args - what a pool is made of
@@ -470,7 +478,7 @@ static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
  * @reserve: bytes of those that are set aside at once, in blocks of up to 8
  *	pages, and that only callers with __GFP_HIGH (GFP_ATOMIC) get
  * @nodes: where its pages may come from; NULL for all nodes
- * @flags: QUARRY_POOL_WAITS
+ * @flags: QUARRY_POOL_WAITS, and QUARRY_POOL_HARDENED or QUARRY_POOL_DEBUG
  */
 struct quarry_pool_args {
 	unsigned long limit;

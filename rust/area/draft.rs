@@ -31,6 +31,7 @@ use core::{
         NonNull, //
     },
     sync::atomic::{
+        AtomicBool,
         AtomicPtr,
         AtomicU32,
         AtomicUsize, //
@@ -79,6 +80,7 @@ impl Draft {
                 requested: AtomicUsize::new(0),
                 caller: AtomicUsize::new(0),
                 account: AtomicPtr::new(null_mut()),
+                poisoned: AtomicBool::new(false),
             })
         };
         // INVARIANT: Just made; the allocation is cleared, so that the pages are null pointers.

@@ -18,6 +18,7 @@
 use super::{
     find,
     free_slow,
+    guarded::Notes,
     slab_head::{
         SlabRef,
         OBJECT_FREE,
@@ -34,7 +35,6 @@ use crate::{
     magazine::Entry,
     numa,
     page_alloc::{
-        self,
         has_extras_on_free,
         must_clear,
         NO_NODE, //
@@ -116,13 +116,13 @@ impl Cache {
             Some(node) => self.front.pop_node(node),
         };
         let entry = fast.or_else(|| self.search_nolock(gfp, nid))?;
+        self.guard_out(&entry, Notes::Kept);
+        if must_clear(gfp) {
+            // SAFETY: The object is ours.
+            unsafe { self.clear(entry.address) };
+        }
         // ORDERING: The object is ours alone.
         entry.state.store(OBJECT_LIVE, Relaxed);
-        if must_clear(gfp) {
-            // CAST: Lossless.
-            // SAFETY: The object is ours and has this many bytes.
-            unsafe { page_alloc::clear(entry.address, self.geometry.stride as usize) };
-        }
         Some(entry.address)
     }
 

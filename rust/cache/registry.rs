@@ -9,14 +9,15 @@
 //! other CPUs meanwhile get the list from whoever holds it.
 
 use super::{
-    geometry,
     nolock,
     Cache,
-    Constructor, //
+    Constructor,
+    Shape, //
 };
 use crate::{
     account::Account,
     bindings,
+    guard,
     percpu::wait_for_hotplug,
     requests::{
         KBox,
@@ -135,10 +136,10 @@ pub(crate) fn create(
     align: usize,
     constructor: Option<Constructor>,
 ) -> Option<NonNull<Cache>> {
-    let geometry = geometry(size, align)?;
+    let shape = Shape::new(size, align, guard::preset_of(account))?;
     let mut caches = CACHES.lock();
     let id = caches.next_id;
-    let cache = Cache::new(name, geometry, constructor, id, account).ok()?;
+    let cache = Cache::new(name, shape, constructor, id, account).ok()?;
     caches.list.reserve(1, GFP_KERNEL).ok()?;
     let cache = NonNull::new(KBox::into_raw(cache))?;
     caches.list.push(Registered::new(cache), GFP_KERNEL).ok()?;
@@ -333,6 +334,7 @@ pub(crate) fn shrink(cache: &Cache) -> bool {
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn shrink_account(account: &Account) {
+    account.empty_quarantine();
     let caches = CACHES.lock();
     for registered in &caches.list {
         let cache = registered.cache();

@@ -3,9 +3,12 @@
 //! Slabs as the kernel stores them.
 //!
 //! One allocation of bookkeeping memory holds, in this order: [`SlabHead`], one state byte for each
-//! object, and the bitmap of free objects. None of it lies in the slab's own pages.
+//! object, the bitmap of free objects, and in the debug preset a note of each object. None of it lies in the slab's own pages.
 
-use super::Cache;
+use super::{
+    guarded::Note,
+    Cache, //
+};
 use crate::{
     bins::{
         Arena,
@@ -72,6 +75,8 @@ pub(crate) struct SlabHead {
     leaves_at: u32,
     link: Link<SlabId>,
     bitmap: NonNull<u64>,
+    /// A note for each object, if there are some. Never changes.
+    notes: Option<NonNull<Note>>,
 }
 
 /// Names a slab.
@@ -89,13 +94,21 @@ unsafe impl Send for SlabId {}
 #[derive(Clone, Copy)]
 pub(crate) struct SlabRef(NonNull<SlabHead>);
 
-fn layout(geometry: &Geometry) -> Option<(Layout, usize)> {
+/// Returns the layout of the bookkeeping, and where bitmap and notes lie in it.
+fn layout(geometry: &Geometry, has_notes: bool) -> Option<(Layout, usize, usize)> {
     // CAST: Lossless.
     let states = Layout::array::<AtomicU8>(geometry.objects as usize + 1).ok()?;
     let words = Layout::array::<u64>(geometry.words()).ok()?;
     let (layout, _) = Layout::new::<SlabHead>().extend(states).ok()?;
     let (layout, bitmap) = layout.extend(words).ok()?;
-    Some((layout.pad_to_align(), bitmap))
+    // CAST: Lossless.
+    let notes = if has_notes {
+        geometry.objects as usize
+    } else {
+        0
+    };
+    let (layout, notes) = layout.extend(Layout::array::<Note>(notes).ok()?).ok()?;
+    Some((layout.pad_to_align(), bitmap, notes))
 }
 
 impl SlabId {
@@ -107,12 +120,16 @@ impl SlabId {
         node: u32,
         gfp: Gfp,
     ) -> Option<Self> {
-        let (layout, bitmap) = layout(geometry)?;
-        // SAFETY: The cache is alive, and makes its slabs itself. CAST: Lossless.
-        let local = unsafe { cache.as_ref() }.local(node as usize)?;
+        // SAFETY: The cache is alive, and makes its slabs itself.
+        let maker = unsafe { cache.as_ref() };
+        let (layout, bitmap, notes) = layout(geometry, maker.is_debug())?;
+        // CAST: Lossless.
+        let local = maker.local(node as usize)?;
         let head = metadata::alloc(About::Slab, layout, gfp)?.cast::<SlabHead>();
         // SAFETY: The layout has the bitmap there.
         let bitmap = unsafe { head.byte_add(bitmap).cast::<u64>() };
+        // SAFETY: The layout has the notes there. They are zeroes: of objects that were never allocated.
+        let notes = unsafe { head.byte_add(notes).cast::<Note>() };
         // SAFETY: Large enough, aligned, and not shared yet. The state bytes are zeroes, that is
         // `OBJECT_FREE`.
         // INVARIANT: The layout has room for states and bitmap.
@@ -131,6 +148,7 @@ impl SlabId {
                 leaves_at: 1,
                 link: Link::new(),
                 bitmap,
+                notes: maker.is_debug().then_some(notes),
             })
         };
         // SAFETY: Written above and not shared yet.
@@ -145,7 +163,8 @@ impl SlabId {
     ///
     /// The slab is in no list, and nobody uses it any more.
     pub(crate) unsafe fn free(self) {
-        if let Some((layout, _)) = layout(&self.as_ref().geometry()) {
+        let slab = self.as_ref();
+        if let Some((layout, _, _)) = layout(&slab.geometry(), slab.note(0).is_some()) {
             // SAFETY: Allocated by `new` with this layout; by the contract of this function.
             unsafe { metadata::free(About::Slab, self.0.cast(), layout) };
         }
@@ -202,7 +221,8 @@ impl SlabHead {
                 return Err(Violation("slab: a free object is handed out"));
             }
         }
-        Ok(())
+        slab.cache()
+            .validate_guards(slab, |index| objects.is_free(index))
     }
 }
 
@@ -278,6 +298,15 @@ impl SlabRef {
     pub(crate) fn base(&self) -> usize {
         // SAFETY: The slab is alive. The field never changes.
         unsafe { (*self.head()).base }
+    }
+
+    /// Returns what is noted of an object, in the debug preset.
+    pub(super) fn note(&self, index: u32) -> Option<&'static Note> {
+        // SAFETY: The slab is alive. The fields never change.
+        let (notes, objects) = unsafe { ((*self.head()).notes?, (*self.head()).geometry.objects) };
+        // CAST: Lossless.
+        // SAFETY: There is one for each object; the slab outlives the use of its objects.
+        (index < objects).then(|| unsafe { notes.add(index as usize).as_ref() })
     }
 
     /// Returns whether an object is handed out.

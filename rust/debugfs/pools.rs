@@ -5,6 +5,7 @@
 use super::name::Word;
 use crate::{
     grow,
+    guard,
     pools, //
 };
 use core::fmt::{
@@ -14,7 +15,7 @@ use core::fmt::{
 
 const HEADER: &str = "# quarry pools version 1\n\
     # Pages; a limit of - is none of its own. Pool 0 is all that the module has taken from the kernel.\n\
-    # id name limit reserve used peak stashed failures waits longest_wait_us\n";
+    # id name limit reserve used peak stashed failures waits longest_wait_us preset\n";
 
 /// Prints all pools, in the order in which they were made.
 pub(super) fn show(f: &mut Formatter<'_>) -> Result {
@@ -24,11 +25,12 @@ pub(super) fn show(f: &mut Formatter<'_>) -> Result {
     limit(f, all.limit)?;
     writeln!(
         f,
-        " {} {} {} 0 {} 0 0",
+        " {} {} {} 0 {} 0 0 {}",
         grow::reserved(),
         all.pages,
         all.peak,
         crate::page_alloc::failed(),
+        guard::default().name(),
     )?;
     let mut result = Ok(());
     pools::for_each(|pool| {
@@ -52,7 +54,7 @@ fn line(f: &mut Formatter<'_>, pool: &pools::Pool) -> Result {
     limit(f, state.usage.limit)?;
     writeln!(
         f,
-        " {} {} {} {} {} {} {}",
+        " {} {} {} {} {} {} {} {}",
         state.usage.reserve,
         state.usage.used,
         state.usage.peak,
@@ -60,5 +62,6 @@ fn line(f: &mut Formatter<'_>, pool: &pools::Pool) -> Result {
         state.usage.refused,
         state.waits,
         state.longest_wait / 1000,
+        pool.account().preset().name(),
     )
 }

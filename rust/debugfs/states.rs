@@ -49,7 +49,10 @@ pub(super) fn direct() -> Direct {
                 kind if kind == Kind::Block as u8 || kind == Kind::Charged as u8 => {
                     &mut direct.pages
                 }
-                kind if kind == Kind::Large as u8 || kind == Kind::ChargedLarge as u8 => {
+                kind if [Kind::Large, Kind::ChargedLarge, Kind::Fenced]
+                    .iter()
+                    .any(|large| kind == *large as u8) =>
+                {
                     &mut direct.large
                 }
                 _ => continue,

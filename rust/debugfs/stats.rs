@@ -7,6 +7,7 @@ use crate::{
     cache,
     device::clients,
     grow,
+    guard,
     kmalloc,
     page_alloc::pool,
     requests::KBox,
@@ -67,6 +68,8 @@ pub(super) fn show(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "aside_pages {}", totals.aside_pages)?;
     writeln!(f, "nolock_failed {}", kmalloc::nolock_failed())?;
     writeln!(f, "nolock_left {}", cache::frees_left())?;
+    writeln!(f, "overwritten {}", guard::report::nr_found())?;
+    writeln!(f, "quarantine_pages {}", guard::block::nr_pages())?;
     for (order, front) in pool().fronts() {
         let (order, counters) = (order.get(), front.counters());
         writeln!(f, "order{order}_allocs {}", counters.allocs)?;

@@ -171,6 +171,7 @@ impl Memory {
         let pool = Charged::new(request.pool)?;
         let account = pool.account();
         let (gfp, node) = (Gfp::from_raw(how.gfp()), request.node.as_raw());
+        let whole = whole(request.kind, wanted);
         let (p, source) = match request.kind {
             Kind::Pages => {
                 let order = request.bytes.order();
@@ -193,20 +194,20 @@ impl Memory {
                 });
             }
             Kind::Kmalloc => (
-                kmalloc::kmalloc_charged(account, wanted, gfp, node),
+                kmalloc::kmalloc_charged(account, whole, gfp, node),
                 Source::Kmalloc,
             ),
             Kind::Vmalloc => (
-                vmap_alloc::vmalloc_charged(account, wanted, gfp, node, 0),
+                vmap_alloc::vmalloc_charged(account, whole, gfp, node, 0),
                 Source::Vmalloc,
             ),
             Kind::Kvmalloc => (
-                kvmalloc::kvmalloc_charged(account, wanted, gfp, node, 0),
+                kvmalloc::kvmalloc_charged(account, whole, gfp, node, 0),
                 Source::Kvmalloc,
             ),
             Kind::Object => return Err(EINVAL),
         };
-        Self::sized(p, request, wanted, source)
+        Self::sized(p, request, whole, source)
     }
 
     /// Allocates an object of a cache, and clears it unless it is opaque.
@@ -270,14 +271,15 @@ impl Memory {
     /// failure. Not for opaque memory.
     pub(super) fn resize(&mut self, bytes: usize, wait: Wait) -> Result {
         let old: *const c_void = self.view.start.as_ptr().cast();
+        let whole = whole(self.kind(), bytes);
         let p = match self.source {
             // SAFETY: By the type invariants, `old` is live and came from there. On success it is
             // replaced below.
-            Source::Kmalloc => unsafe { exports::quarry_krealloc(old, bytes, wait.gfp()) },
+            Source::Kmalloc => unsafe { exports::quarry_krealloc(old, whole, wait.gfp()) },
             // SAFETY: As above.
-            Source::Vmalloc => unsafe { exports::quarry_vrealloc(old, bytes, wait.gfp()) },
+            Source::Vmalloc => unsafe { exports::quarry_vrealloc(old, whole, wait.gfp()) },
             // SAFETY: As above.
-            Source::Kvmalloc => unsafe { exports::quarry_kvrealloc(old, bytes, wait.gfp()) },
+            Source::Kvmalloc => unsafe { exports::quarry_kvrealloc(old, whole, wait.gfp()) },
             Source::Pages { .. } | Source::Object(_) | Source::Kernel(_) => return Err(EOPNOTSUPP),
         };
         let start = NonNull::new(p.cast::<u8>()).ok_or(ENOMEM)?;
@@ -286,7 +288,7 @@ impl Memory {
         let kept = if start == self.start {
             self.usable
         } else {
-            self.usable.min(bytes)
+            self.usable.min(whole)
         };
         // SAFETY: The memory has `usable` bytes, and whoever resizes it owns it.
         unsafe { clear(start, kept, usable) };
@@ -315,6 +317,16 @@ impl Deref for Memory {
 
     fn deref(&self) -> &View {
         &self.view
+    }
+}
+
+/// Returns how many bytes an allocator is asked for: pages that can be mapped are the program's as a whole.
+fn whole(kind: Kind, wanted: usize) -> usize {
+    if kind == Kind::Vmalloc || wanted > PAGE_SIZE {
+        // OVERFLOW: `Bytes` holds only sizes that can be rounded up.
+        page_align(wanted).unwrap_or(wanted)
+    } else {
+        wanted
     }
 }
 

@@ -62,7 +62,9 @@ impl Charged {
 /// Makes a pool.
 #[inline(never)]
 pub(super) fn create(user: UserPtr) -> Result {
-    let mut arg = Arg::<bindings::quarry_pool_create>::read(user, bindings::QUARRY_POOL_WAIT)?;
+    const FLAGS: u32 =
+        bindings::QUARRY_POOL_WAIT | bindings::QUARRY_POOL_HARDENED | bindings::QUARRY_POOL_DEBUG;
+    let mut arg = Arg::<bindings::quarry_pool_create>::read(user, FLAGS)?;
     let value = &mut arg.value;
     if value.reserved != 0 {
         return Err(EINVAL);
@@ -77,11 +79,17 @@ pub(super) fn create(user: UserPtr) -> Result {
             Nodes::of_mask(&mask)?
         }
     };
+    let has = |flag| value.flags & flag != 0;
+    let preset = pools::preset(
+        has(bindings::QUARRY_POOL_HARDENED),
+        has(bindings::QUARRY_POOL_DEBUG),
+    )?;
     let terms = Terms {
         limit: pools::limit_of(value.limit)?,
         reserve: pools::pages_of(value.reserve)?,
         nodes,
-        waits: value.flags & bindings::QUARRY_POOL_WAIT != 0,
+        waits: has(bindings::QUARRY_POOL_WAIT),
+        preset,
     };
     let name = cache::Name::from_user(&value.name)?;
     let (_, id) = pools::create(name, terms, false)?;

@@ -99,9 +99,14 @@ unsafe fn pool_create(
 ) -> Result<NonNull<Pool>> {
     // SAFETY: By the contract of this function.
     let args = unsafe { args.as_ref() }.ok_or(EINVAL)?;
-    if name.is_null() || args.flags & !bindings::QUARRY_CONST_POOL_WAITS != 0 {
+    // CAST: Lossless.
+    let [hardened, debug] =
+        [bindings::QUARRY_POOL_HARDENED, bindings::QUARRY_POOL_DEBUG].map(|flag| flag as c_ulong);
+    let all = bindings::QUARRY_CONST_POOL_WAITS | hardened | debug;
+    if name.is_null() || args.flags & !all != 0 {
         return Err(EINVAL);
     }
+    let preset = pools::preset(args.flags & hardened != 0, args.flags & debug != 0)?;
     // SAFETY: By the contract of this function.
     let name = unsafe { CStr::from_char_ptr(name) };
     if name.to_bytes().len() >= bindings::QUARRY_NAME_LEN as usize {
@@ -118,6 +123,7 @@ unsafe fn pool_create(
         reserve: pools::pages_of(args.reserve as u64)?,
         nodes,
         waits: args.flags & bindings::QUARRY_CONST_POOL_WAITS != 0,
+        preset,
     };
     Ok(pools::create(Name::new(name), terms, true)?.0)
 }

@@ -429,6 +429,39 @@ impl<'a> Section<'a> {
         old
     }
 
+    /// Puts the entries of the loaded magazine into random order. `below` gives a number below another.
+    ///
+    /// Durstenfeld, "Algorithm 235: Random permutation" (1964).
+    pub(super) fn shuffle(&self, below: impl Fn(u32) -> u32) {
+        let base = self.cpu.loaded().base();
+        for last in (1..self.cpu.fill()).rev() {
+            // CAST: At most a magazine.
+            let other = below(last as u32 + 1) as usize;
+            // SAFETY: Between base and top lie entries; nobody else changes them during the section.
+            unsafe { magazine::swap(base.wrapping_add(last), base.wrapping_add(other)) };
+        }
+    }
+
+    /// Puts an entry into the spare magazine, which is no dummy, for a random one if it is full, which is
+    /// returned.
+    pub(super) fn exchange(&self, entry: Entry, below: impl Fn(u32) -> u32) -> Option<Entry> {
+        let spare = self.cpu.spare();
+        let (base, count) = (spare.base(), spare.count());
+        if !spare.is_full() {
+            let top = spare.top();
+            // SAFETY: A place before the end of the spare magazine, which is ours.
+            unsafe { magazine::write(top, entry) };
+            spare.set_top(top.wrapping_add(1));
+            return None;
+        }
+        let at = base.wrapping_add(below(count) as usize);
+        // SAFETY: Between base and top lie entries.
+        let out = unsafe { magazine::read(at) };
+        // SAFETY: As above; the spare magazine is ours.
+        unsafe { magazine::write(at, entry) };
+        Some(out)
+    }
+
     /// Returns whether the spare magazine has entries.
     pub(super) fn spare_has_entries(&self) -> bool {
         self.cpu.spare().count() != 0

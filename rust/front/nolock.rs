@@ -39,7 +39,7 @@ impl Front {
         let home = || self.homes.read().node(&pinned) as usize;
         let node = self.node(node.unwrap_or_else(home))?;
         let section = Section::enter(node.local(), &pinned)?;
-        let at_hand = Self::at_hand(node, &section);
+        let at_hand = self.at_hand(node, &section);
         if at_hand.is_some() {
             return at_hand;
         }
@@ -51,11 +51,11 @@ impl Front {
 
     /// Finds an entry in one of this CPU's magazines, or in a full one of the depot. As in `reload`, whose
     /// instructions count, so that they share no code.
-    fn at_hand(node: &Node, section: &Section<'_>) -> Option<Entry> {
+    fn at_hand(&self, node: &Node, section: &Section<'_>) -> Option<Entry> {
         if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        if section.spare_has_entries() {
+        if section.spare_has_entries() && !self.hardened {
             section.swap();
             return section.pop();
         }

@@ -61,6 +61,11 @@ void quarry_helper_cpus_read_unlock(void)
 	cpus_read_unlock();
 }
 
+int quarry_helper_current_pid(void)
+{
+	return task_pid_nr(current);
+}
+
 bool quarry_helper_fatal_signal_pending(void)
 {
 	return fatal_signal_pending(current);

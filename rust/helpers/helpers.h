@@ -42,6 +42,7 @@ bool quarry_helper_cpu_online(unsigned int cpu);
 unsigned int quarry_helper_cpu_to_mem(unsigned int cpu);
 void quarry_helper_cpus_read_lock(void);
 void quarry_helper_cpus_read_unlock(void);
+int quarry_helper_current_pid(void);
 bool quarry_helper_fatal_signal_pending(void);
 void quarry_helper_free_page(struct page *page);
 void quarry_helper_free_pages(struct page *page, unsigned int order);

@@ -57,7 +57,7 @@ pub(crate) unsafe fn krealloc(
     }
     match live_uncharged(pointer.addr()) {
         // SAFETY: By the contract of this function; it has so much room.
-        Some(room) => unsafe { resize(pointer, room, size, align, gfp, nid, anew) },
+        Some(room) => unsafe { resize::<true>(pointer, room, size, align, gfp, nid, anew) },
         // SAFETY: By the contract of this function.
         None => unsafe { krealloc_charged(pointer, size, align, gfp, nid) },
     }
@@ -70,7 +70,7 @@ fn kmalloc_anew(size: usize, gfp: Gfp) -> *mut c_void {
     kmalloc(size, gfp)
 }
 
-/// [`krealloc`] of what is charged to an account, or wrong.
+/// [`krealloc`] of what is charged to an account, guarded, or wrong.
 ///
 /// # Safety
 ///
@@ -96,16 +96,17 @@ unsafe fn krealloc_charged(
         None => kmalloc_node(size, gfp, nid),
     };
     // SAFETY: By the contract of this function; it has so much room.
-    unsafe { resize(pointer, room, size, align, gfp, nid, anew) }
+    unsafe { resize::<false>(pointer, room, size, align, gfp, nid, anew) }
 }
 
-/// Keeps in place what may stay, and moves the rest to what `anew` allocates.
+/// Keeps in place what may stay, and moves the rest to what `anew` allocates. What is in the last word with it
+/// may move along if `WORDS`.
 ///
 /// # Safety
 ///
 /// As for [`krealloc`], for live memory of `room` bytes.
 #[inline(always)]
-unsafe fn resize(
+unsafe fn resize<const WORDS: bool>(
     pointer: *const c_void,
     room: usize,
     size: usize,
@@ -127,9 +128,13 @@ unsafe fn resize(
     }
     let other = anew();
     if !other.is_null() {
-        // SAFETY: Both have that many bytes, are of whole words, and do not overlap.
-        unsafe {
-            words::copy(pointer.cast(), other.cast(), (room.min(size)).div_ceil(8));
+        let count = room.min(size);
+        if WORDS {
+            // SAFETY: Both have that many bytes, are of whole words, and do not overlap.
+            unsafe { words::copy(pointer.cast(), other.cast(), count.div_ceil(8)) };
+        } else {
+            // SAFETY: Both have that many bytes, and do not overlap.
+            unsafe { core::ptr::copy_nonoverlapping(pointer.cast::<u8>(), other.cast(), count) };
         }
         // SAFETY: By the contract of this function.
         unsafe { kfree(pointer) };

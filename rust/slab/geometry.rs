@@ -11,6 +11,9 @@ use crate::pool::Order;
 /// Largest object, in bytes.
 pub(crate) const MAX_OBJECT: usize = 8192;
 
+/// Largest distance from one object to the next, in bytes: that of the largest with its padding.
+pub(crate) const MAX_STRIDE: usize = 16384;
+
 /// Most objects in a slab.
 pub(crate) const MAX_OBJECTS: usize = 4096;
 
@@ -43,10 +46,10 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Returns the layout for objects of `size` bytes at multiples of `align`, in pages of
-    /// `page_size` bytes. `align` is a power of two up to the page size, or 0 for 8 bytes.
+    /// Returns the layout for objects of `size` bytes, with all that is around them, at multiples of `align`,
+    /// in pages of `page_size` bytes. `align` is a power of two up to the page size, or 0 for 8 bytes.
     pub(crate) fn new(size: usize, align: usize, page_size: usize) -> Option<Self> {
-        if size == 0 || size > MAX_OBJECT || align > page_size {
+        if size == 0 || size > MAX_STRIDE || align > page_size {
             return None;
         }
         if align != 0 && !align.is_power_of_two() {
@@ -125,7 +128,7 @@ impl Geometry {
 /// its index is then the number of objects. The slab's layout is given by the reciprocal alone.
 ///
 /// One multiplication gives quotient and divisibility: Lemire, Kaser and Kurz, "Faster remainder by
-/// direct computation" (2019). Exact for offsets below 2^17 and strides up to 2^13, which together
+/// direct computation" (2019). Exact for offsets below 2^17 and strides up to 2^14, which together
 /// have less than 32 bits. Nothing is a multiple for a reciprocal of 0.
 #[inline(always)]
 pub(crate) fn index(reciprocal: u32, offset: u32) -> Option<u32> {
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn arguments_out_of_range_are_refused() {
         assert!(Geometry::new(0, 0, PAGE).is_none());
-        assert!(Geometry::new(MAX_OBJECT + 1, 0, PAGE).is_none());
+        assert!(Geometry::new(MAX_STRIDE + 1, 0, PAGE).is_none());
         assert!(Geometry::new(8, 3, PAGE).is_none());
         assert!(Geometry::new(8, 2 * PAGE, PAGE).is_none());
     }

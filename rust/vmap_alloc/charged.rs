@@ -38,11 +38,11 @@ pub(crate) fn vmalloc_charged(
     let layer = layer();
     let limit = usize::MAX >> bindings::PAGE_SHIFT;
     let spare = Pages::for_bytes(size, bindings::PAGE_SHIFT, limit).and_then(|pages| {
-        let attempt = || layer.take_charged(account, pages, gfp, nid);
+        let attempt = || layer.take_charged(account, pages, size, gfp, nid);
         account.insist(gfp, attempt, || cache::shrink_account(account))
     });
     match spare {
-        Some(spare) => spare.hand_out(size, caller),
+        Some(spare) => super::hand_out(spare, size, caller),
         None => {
             // ORDERING: A counter for people.
             layer.failed.fetch_add(1, Relaxed);
@@ -53,11 +53,18 @@ pub(crate) fn vmalloc_charged(
 
 impl Layer {
     /// Returns an area of `pages` pages that are charged.
-    fn take_charged(&self, account: &Account, pages: Pages, gfp: Gfp, nid: i32) -> Option<Spare> {
+    fn take_charged(
+        &self,
+        account: &Account,
+        pages: Pages,
+        size: usize,
+        gfp: Gfp,
+        nid: i32,
+    ) -> Option<Spare> {
         if !account.charge(pages.get()) {
             return None;
         }
-        let spare = self.take_from_nodes(account, pages, gfp, nid);
+        let spare = self.take_from_nodes(account, pages, size, gfp, nid);
         match &spare {
             Some(spare) => {
                 spare.charge_to(Some(account));
@@ -72,14 +79,15 @@ impl Layer {
         &self,
         account: &Account,
         pages: Pages,
+        size: usize,
         gfp: Gfp,
         nid: i32,
     ) -> Option<Spare> {
         let nodes = account.nodes();
         if nodes.is_all() {
-            return self.take(pages, gfp, nid);
+            return self.take(pages, size, gfp, nid);
         }
-        let one = |node| self.take(pages, gfp.with(Gfp::THIS_NODE), node);
+        let one = |node| self.take(pages, size, gfp.with(Gfp::THIS_NODE), node);
         let first = nodes.prefer(nid);
         one(first).or_else(|| nodes.iter().filter(|&node| node != first).find_map(one))
     }

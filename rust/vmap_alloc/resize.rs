@@ -3,6 +3,8 @@
 //! Areas that change their size.
 
 use super::{
+    extras_on_free,
+    hand_out,
     totalram,
     Layer, //
 };
@@ -12,7 +14,11 @@ use crate::{
         Spare, //
     },
     gfp::Gfp,
-    page_alloc::must_clear,
+    guard,
+    page_alloc::{
+        has_extras_on_free,
+        must_clear, //
+    },
     track,
     vmalloc::{
         Pages,
@@ -39,15 +45,16 @@ impl Layer {
         let zero = must_clear(gfp);
         let new = match Plan::new(old.area().size(), want) {
             Plan::Stay => {
+                guard::area::check_zone(old.area());
                 if zero {
                     clear(old.address(), had, size);
                 }
-                return old.hand_out(size, caller);
+                return hand_out(old, size, caller);
             }
             Plan::Copy => {
                 let pages = old.area().size().get();
                 self.take_over(old.area().account(), pages, want, || {
-                    self.take(want, gfp, nid)
+                    self.take(want, size, gfp, nid)
                 })
             }
             Plan::Remap => return self.remap(old, size, want, gfp, nid),
@@ -68,10 +75,13 @@ impl Layer {
                 bytes,
             )
         };
+        if has_extras_on_free() {
+            extras_on_free(old.area());
+        }
         old.charge_to(None);
         old.keep();
         self.give(old);
-        new.hand_out(size, caller)
+        hand_out(new, size, caller)
     }
 
     /// Maps the pages of `old` again, with more or fewer behind them.
@@ -101,11 +111,12 @@ impl Layer {
             let end = old.area().bytes().min(new.area().bytes());
             clear(new.address(), had, end);
         }
+        guard::area::check_zone(old.area());
         let shared = old.area().size().min(want).get();
         track::freed(old.area().start());
         new.track_again();
         self.mapper.withdraw(old).unmap(shared);
-        new.hand_out(size, caller)
+        hand_out(new, size, caller)
     }
 }
 

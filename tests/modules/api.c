@@ -359,14 +359,14 @@ static void areas_come_and_go(void)
 	CHECK(!quarry_vmalloc(ULONG_MAX - PAGE_SIZE));
 	quarry_vfree(NULL);
 
-	p = quarry_vmalloc(5000);
+	p = quarry_vmalloc(2 * PAGE_SIZE);
 	NEED(p);
 	memset(p, 0x12, 2 * PAGE_SIZE);
 	quarry_vfree(p);
 	/* The kept area is dirty. */
 	p = quarry_vzalloc(5000);
 	NEED(p);
-	CHECK(!memchr_inv(p, 0, 2 * PAGE_SIZE));
+	CHECK(!memchr_inv(p, 0, 5000));
 	memset(p, 0x34, 5000);
 	q = quarry_vrealloc(p, 100 * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
 	if (CHECK(q)) {

@@ -37,7 +37,9 @@ void pools_check_their_arguments(void)
 	CHECK(PTR_ERR(quarry_pool_create("with blank", &args)) == -EINVAL);
 	CHECK(PTR_ERR(quarry_pool_create("sixteen-byte-nam", &args)) == -EINVAL);
 	CHECK(PTR_ERR(quarry_pool_create("user", &args)) == -EEXIST);
-	args.flags = 2;
+	args.flags = 1UL << 3;
+	CHECK(PTR_ERR(quarry_pool_create("test", &args)) == -EINVAL);
+	args.flags = QUARRY_POOL_HARDENED | QUARRY_POOL_DEBUG;
 	CHECK(PTR_ERR(quarry_pool_create("test", &args)) == -EINVAL);
 	args.flags = 0;
 	args.nodes = &none;

@@ -549,7 +549,7 @@ struct quarry_batch {
  * @pool_pages: pages that the pool holds
  * @pool_pages_peak: most pages that the pool has held
  * @free_pages: pages that are free in chunks
- * @cached_pages: pages that lie in per-CPU magazines
+ * @cached_pages: free pages that lie in per-CPU magazines, and in quarantines
  * @block_pages: pages handed out as blocks
  * @slab_pages: pages that slabs hold
  * @area_pages: pages that areas hold
@@ -708,11 +708,14 @@ struct quarry_validate {
 
 /* quarry_pool_create.flags: who finds the pool full waits, if it may sleep. */
 #define QUARRY_POOL_WAIT	(1U << 0)
+/* quarry_pool_create.flags: the preset hardened, or debug; neither for fast. */
+#define QUARRY_POOL_HARDENED	(1U << 1)
+#define QUARRY_POOL_DEBUG	(1U << 2)
 
 /**
  * struct quarry_pool_create - makes a named pool
  * @size: size of this structure
- * @flags: QUARRY_POOL_*
+ * @flags: QUARRY_POOL_WAIT, and QUARRY_POOL_HARDENED or QUARRY_POOL_DEBUG
  * @limit: most bytes of pages that it may have, rounded up to pages; 0 for as
  *	many as there are
  * @reserve: bytes of those that are set aside at once, for %QUARRY_ALLOC_ATOMIC
@@ -810,13 +813,17 @@ struct quarry_pool_track {
 #define QUARRY_POOL_KERNELS	(1U << 0)
 /* quarry_pool_stats.traits: call sites are recorded, of this pool or of all. */
 #define QUARRY_POOL_TRACKED	(1U << 1)
+/* quarry_pool_stats.traits: its preset, if it is not fast. */
+#define QUARRY_POOL_IS_HARDENED	(1U << 2)
+#define QUARRY_POOL_IS_DEBUG	(1U << 3)
 
 /**
  * struct quarry_pool_stats - counters of one named pool
  * @size: size of this structure
  * @flags: must be 0
  * @pool: in, the smallest id wanted; out, the id of the pool found
- * @traits: out, QUARRY_POOL_KERNELS, QUARRY_POOL_TRACKED
+ * @traits: out, QUARRY_POOL_KERNELS, QUARRY_POOL_TRACKED, QUARRY_POOL_IS_HARDENED,
+ *	QUARRY_POOL_IS_DEBUG
  * @name: out
  * @limit: out, bytes; 0 for none of its own
  * @reserve: out, bytes of the limit that only atomic callers get

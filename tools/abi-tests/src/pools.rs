@@ -6,10 +6,10 @@ use crate::{
     alloc::KINDS,
     ktap::tests,
     memory::{Mapping, PAGE},
-    raw::{alloc, new, Allocation, Device, Errno},
+    raw::{alloc, new, user_preset, Allocation, Device, Errno},
 };
 use libc::{EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM};
-use quarry_uapi::sys;
+use quarry_uapi::{sys, Preset};
 use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -150,8 +150,11 @@ fn impossible_pools_are_refused() {
         ..good
     };
     assert_eq!(try_create(&device, "x", beyond), Err(EINVAL));
-    let flags = sys::quarry_pool_create { flags: 2, ..good };
-    assert_eq!(try_create(&device, "x", flags), Err(EINVAL));
+    let both = sys::QUARRY_POOL_HARDENED | sys::QUARRY_POOL_DEBUG;
+    for flags in [8, both] {
+        let terms = sys::quarry_pool_create { flags, ..good };
+        assert_eq!(try_create(&device, "x", terms), Err(EINVAL));
+    }
     let reserved = sys::quarry_pool_create {
         reserved: 1,
         ..good
@@ -190,7 +193,9 @@ fn a_name_is_taken_once() {
 fn all_of_user_space_has_a_pool() {
     let device = Device::open();
     let before = stats(&device, 0).unwrap();
-    assert_eq!(before.traits, sys::QUARRY_POOL_KERNELS);
+    assert_ne!(before.traits & sys::QUARRY_POOL_KERNELS, 0);
+    let preset = before.traits & (sys::QUARRY_POOL_IS_HARDENED | sys::QUARRY_POOL_IS_DEBUG);
+    assert_eq!(preset != 0, user_preset() != Preset::Fast);
     assert_eq!(
         &before.name[..5],
         &[b'u', b's', b'e', b'r', 0].map(|byte| byte as _)

@@ -2,7 +2,7 @@
 
 //! Calls as they are: nothing is checked on this side, so that wrong ones can be made.
 
-use quarry_uapi::{opcode, sys};
+use quarry_uapi::{opcode, sys, Preset, DEFAULT_PATH};
 use std::{
     cell::RefCell,
     ffi::CString,
@@ -389,3 +389,10 @@ pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
 }
 
 const _: () = assert!(mem::size_of::<usize>() == 8);
+
+/// Returns the preset of the pool of user space.
+pub fn user_preset() -> Preset {
+    let device = quarry_uapi::Device::open_path(DEFAULT_PATH.as_ref()).expect("the device");
+    let pools = device.pools().expect("pools");
+    pools.first().expect("the pool of user space").preset
+}

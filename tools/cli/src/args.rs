@@ -8,7 +8,7 @@ use crate::{
     stress::{mix::Mix, sizes::Sizes},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quarry_uapi::{Arm, Kind, DEFAULT_PATH};
+use quarry_uapi::{Arm, Kind, Preset, DEFAULT_PATH};
 use std::path::PathBuf;
 
 /// Shows, exercises and checks quarry, a memory allocator stack that lives in a kernel module.
@@ -310,6 +310,10 @@ pub enum PoolCommand {
         /// Have callers wait for memory who find the pool full and may sleep
         #[arg(long)]
         wait: bool,
+
+        /// What is done against misuse
+        #[arg(long, value_name = "PRESET", default_value = "fast")]
+        preset: PresetArg,
     },
     /// End a pool of which nothing is in use
     Destroy {
@@ -344,6 +348,28 @@ pub enum PoolCommand {
         #[arg(value_name = "WHAT")]
         what: Switch,
     },
+}
+
+/// A preset of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetArg {
+    /// Wrong frees are found
+    Fast,
+    /// Random order, cleared when freed, not given out again at once
+    Hardened,
+    /// Filled with what shows when it is overwritten, and checked; slow
+    Debug,
+}
+
+impl PresetArg {
+    /// Returns the preset.
+    pub fn preset(self) -> Preset {
+        match self {
+            Self::Fast => Preset::Fast,
+            Self::Hardened => Preset::Hardened,
+            Self::Debug => Preset::Debug,
+        }
+    }
 }
 
 /// On or off.

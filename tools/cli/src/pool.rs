@@ -24,12 +24,14 @@ pub fn run(global: &Global, command: &PoolCommand) -> CommandResult {
             reserve,
             nodes,
             wait,
+            preset,
         } => {
             let terms = PoolTerms {
                 limit: limit.map_or(0, |Size(bytes)| bytes),
                 reserve: reserve.map_or(0, |Size(bytes)| bytes),
                 nodes: nodes.iter().fold(0, |mask, node| mask | (1 << node)),
                 waits: *wait,
+                preset: preset.preset(),
             };
             create(global, &device, name, &terms)
         }
@@ -120,7 +122,7 @@ fn find<'a>(pools: &'a [PoolStats], word: &str) -> anyhow::Result<&'a PoolStats>
 fn table(pools: &[PoolStats]) -> String {
     let mut table = output::table(&[
         "pool", "id", "whose", "limit", "reserve", "used", "peak", "failures", "waits", "longest",
-        "tracked",
+        "tracked", "preset",
     ]);
     for pool in pools {
         table.add_row([
@@ -136,6 +138,7 @@ fn table(pools: &[PoolStats]) -> String {
             // CAST: For reading.
             format!("{:.1} ms", pool.longest_wait as f64 / 1e6),
             (if pool.tracked { "yes" } else { "no" }).to_owned(),
+            pool.preset.as_str().to_owned(),
         ]);
     }
     output::render(&table)
@@ -144,6 +147,7 @@ fn table(pools: &[PoolStats]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quarry_uapi::Preset;
 
     fn pool(id: u32, name: &str) -> PoolStats {
         PoolStats {
@@ -151,6 +155,7 @@ mod tests {
             name: name.to_owned(),
             kernels: id == 1,
             tracked: id == 2,
+            preset: if id == 2 { Preset::Debug } else { Preset::Fast },
             limit: Some(8 << 20).filter(|_| id != 1),
             reserve: 0,
             used: 4096,
@@ -177,9 +182,9 @@ mod tests {
         let text = table(&[pool(1, "user"), pool(2, "ring")]);
         assert_eq!(
             text,
-            "pool  id   whose    limit  reserve     used     peak  failures  waits  longest  tracked\n\
-             user   1  kernel     none      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms       no\n\
-             ring   2    user  8.0 MiB      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms      yes\n"
+            "pool  id   whose    limit  reserve     used     peak  failures  waits  longest  tracked  preset\n\
+             user   1  kernel     none      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms       no    fast\n\
+             ring   2    user  8.0 MiB      0 B  4.0 KiB  8.0 KiB     1 234      0   1.5 ms      yes   debug\n"
         );
     }
 }

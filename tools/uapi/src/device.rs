@@ -8,6 +8,7 @@ use crate::{
     kind::{Arm, CacheId, Context, Handle, Kind},
     mapping::Mapping,
     op::{BatchDone, Op},
+    preset::Preset,
     reply::{Allocation, CacheStats, Explanation, PoolStats, Validation},
     sys, Query, Stats,
 };
@@ -53,6 +54,8 @@ pub struct PoolTerms {
     pub nodes: u64,
     /// Whether callers wait for memory who may.
     pub waits: bool,
+    /// What is done against misuse.
+    pub preset: Preset,
 }
 
 /// An open file of the device. What it allocates lives until it is dropped.
@@ -318,11 +321,12 @@ impl Device {
     /// Makes a named pool, and returns its number.
     pub fn pool_create(&self, name: &str, terms: &PoolTerms) -> Result<u32> {
         let mut raw = sys::quarry_pool_create {
-            flags: if terms.waits {
-                sys::QUARRY_POOL_WAIT
-            } else {
-                0
-            },
+            flags: terms.preset.flags()
+                | if terms.waits {
+                    sys::QUARRY_POOL_WAIT
+                } else {
+                    0
+                },
             limit: terms.limit,
             reserve: terms.reserve,
             nodes: terms.nodes,

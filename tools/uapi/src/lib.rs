@@ -20,6 +20,7 @@ mod kind;
 mod mapping;
 mod op;
 pub mod pattern;
+mod preset;
 mod reply;
 pub mod sys;
 
@@ -30,6 +31,7 @@ pub use crate::{
     kind::{Arm, CacheId, Context, Handle, Kind, Layer, ParseKindError},
     mapping::Mapping,
     op::{BatchDone, Op, Target},
+    preset::Preset,
     reply::{Allocation, CacheStats, Explanation, Frame, PoolStats, Validation},
 };
 

@@ -4,6 +4,7 @@
 
 use crate::{
     kind::{Handle, Kind, Layer},
+    preset::Preset,
     sys,
 };
 use serde::Serialize;
@@ -168,6 +169,8 @@ pub struct PoolStats {
     pub kernels: bool,
     /// Whether call sites are recorded.
     pub tracked: bool,
+    /// What is done against misuse.
+    pub preset: Preset,
     /// The most that it may have; `None` for no limit of its own.
     pub limit: Option<u64>,
     /// What of that only atomic callers get.
@@ -193,6 +196,7 @@ impl From<&sys::quarry_pool_stats> for PoolStats {
             name: text(&raw.name),
             kernels: raw.traits & sys::QUARRY_POOL_KERNELS != 0,
             tracked: raw.traits & sys::QUARRY_POOL_TRACKED != 0,
+            preset: Preset::of_traits(raw.traits),
             limit: Some(raw.limit).filter(|&limit| limit != 0),
             reserve: raw.reserve,
             used: raw.used,
