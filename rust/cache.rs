@@ -503,7 +503,9 @@ impl Cache {
             }
         }
         owners::set(first, self.geometry.order.pages(), id.as_owner());
-        self.guard_new(id.as_ref());
+        if self.is_debug() {
+            self.guard_new(id.as_ref());
+        }
         nodes?.lock().add(id);
         Some(node as usize)
     }
@@ -519,7 +521,9 @@ impl Cache {
     ///
     /// The slab has been removed from its node, with all its objects free.
     unsafe fn release(&self, id: SlabId) {
-        self.guard_release(id.as_ref());
+        if self.is_debug() {
+            self.guard_release(id.as_ref());
+        }
         // CAST: Lossless.
         let base = id.as_ref().base() - self.left() as usize;
         let order = self.geometry.order;

@@ -336,7 +336,7 @@ impl Front {
             filled
         });
         if self.hardened {
-            section.shuffle(random::below);
+            shuffle(section);
         }
         let entry = section.pop();
         if entry.is_some() {
@@ -380,6 +380,8 @@ impl Front {
     }
 
     /// Puts one entry back past the magazines.
+    #[cold]
+    #[inline(never)]
     fn drain_one(node: &Node, cpu: &Cpu, backing: &impl Backing, entry: &Entry) {
         cpu.count(Event::PastFree, 1);
         cpu.count(Event::Slow, 1);
@@ -643,6 +645,13 @@ impl Front {
         }
         sum
     }
+}
+
+/// Puts what was filled in into random order.
+#[cold]
+#[inline(never)]
+fn shuffle(section: &Section<'_>) {
+    section.shuffle(random::below);
 }
 
 impl Drop for Front {

@@ -68,6 +68,7 @@ pub(super) enum Notes {
 
 impl Cache {
     /// Returns whether its objects have notes.
+    #[inline(always)]
     pub(crate) fn is_debug(&self) -> bool {
         self.padding.is_some()
     }
@@ -110,6 +111,8 @@ impl Cache {
     }
 
     /// Fills the objects of a new slab.
+    #[cold]
+    #[inline(never)]
     pub(super) fn guard_new(&self, slab: SlabRef) {
         let Some((checks, padding)) = self.debug() else {
             return;
@@ -187,6 +190,8 @@ impl Cache {
     }
 
     /// Checks the objects of a slab that is about to be given back, which are all free.
+    #[cold]
+    #[inline(never)]
     pub(super) fn guard_release(&self, slab: SlabRef) {
         if let Some((checks, padding)) = self
             .debug()

@@ -101,13 +101,12 @@ fn layout(geometry: &Geometry, has_notes: bool) -> Option<(Layout, usize, usize)
     let words = Layout::array::<u64>(geometry.words()).ok()?;
     let (layout, _) = Layout::new::<SlabHead>().extend(states).ok()?;
     let (layout, bitmap) = layout.extend(words).ok()?;
+    if !has_notes {
+        return Some((layout.pad_to_align(), bitmap, 0));
+    }
     // CAST: Lossless.
-    let notes = if has_notes {
-        geometry.objects as usize
-    } else {
-        0
-    };
-    let (layout, notes) = layout.extend(Layout::array::<Note>(notes).ok()?).ok()?;
+    let notes = Layout::array::<Note>(geometry.objects as usize).ok()?;
+    let (layout, notes) = layout.extend(notes).ok()?;
     Some((layout.pad_to_align(), bitmap, notes))
 }
 
@@ -164,7 +163,7 @@ impl SlabId {
     /// The slab is in no list, and nobody uses it any more.
     pub(crate) unsafe fn free(self) {
         let slab = self.as_ref();
-        if let Some((layout, _, _)) = layout(&slab.geometry(), slab.note(0).is_some()) {
+        if let Some((layout, _, _)) = layout(&slab.geometry(), slab.has_notes()) {
             // SAFETY: Allocated by `new` with this layout; by the contract of this function.
             unsafe { metadata::free(About::Slab, self.0.cast(), layout) };
         }
@@ -298,6 +297,13 @@ impl SlabRef {
     pub(crate) fn base(&self) -> usize {
         // SAFETY: The slab is alive. The field never changes.
         unsafe { (*self.head()).base }
+    }
+
+    /// Returns whether its objects have notes.
+    #[inline(always)]
+    fn has_notes(&self) -> bool {
+        // SAFETY: The slab is alive. The field never changes.
+        unsafe { (*self.head()).notes.is_some() }
     }
 
     /// Returns what is noted of an object, in the debug preset.
