@@ -209,7 +209,7 @@ fn extras(area: &Area, size: usize, gfp: Gfp) {
     guard::area::leaves(area);
     if must_clear(gfp) {
         // SAFETY: Taken by the caller, so that it is mapped and nobody's.
-        unsafe { guard::fill(area.start(), area.bytes(), 0) };
+        unsafe { guard::area::clear(area) };
     }
     guard::area::handed_out(area, size);
     track::allocated(area.start(), area.bytes(), Scope::ALL);
@@ -222,7 +222,7 @@ fn extras_on_free(area: &Area) {
     track::freed(area.start());
     if must_clear_on_free() {
         // SAFETY: Claimed by the caller, so that it is mapped and nobody's.
-        unsafe { guard::fill(area.start(), area.bytes(), 0) };
+        unsafe { guard::area::clear(area) };
     }
     guard::area::freed(area);
 }

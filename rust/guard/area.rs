@@ -12,12 +12,14 @@ use super::{
 };
 use crate::{
     area::Area,
+    page_alloc,
     preset::{
         Checks,
         Preset, //
     },
     slab::REDZONE_LIVE, //
 };
+use core::ptr::NonNull;
 
 fn subject(area: &Area) -> Subject<'static> {
     Subject {
@@ -75,13 +77,26 @@ pub(crate) fn freed(area: &Area) {
     match preset(area) {
         Preset::Fast => {}
         // SAFETY: The area is mapped and ours.
-        Preset::Hardened => unsafe { super::fill(area.start(), area.bytes(), 0) },
+        Preset::Hardened => unsafe { clear(area) },
         Preset::Debug(checks) if checks.has(Checks::POISON) => {
             // SAFETY: The area is mapped and ours.
             unsafe { super::poison(area.start(), area.bytes()) };
             area.set_poisoned(checks.has(Checks::SANITY));
         }
         Preset::Debug(_) => {}
+    }
+}
+
+/// Clears an area.
+///
+/// # Safety
+///
+/// It is mapped, and nobody's but the caller's.
+pub(crate) unsafe fn clear(area: &Area) {
+    let start = core::ptr::with_exposed_provenance_mut(area.start());
+    if let Some(start) = NonNull::new(start) {
+        // SAFETY: By the contract of this function; areas are whole pages.
+        unsafe { page_alloc::clear(start, area.bytes()) };
     }
 }
 
