@@ -24,7 +24,7 @@ pub(crate) struct Knobs {
     pub(crate) probability: AtomicU32,
     /// Requests from one that may fail to the next; 0 and 1 for all.
     pub(crate) interval: AtomicU32,
-    /// How many faults may still come; -1 for any number.
+    /// How many faults may still come; -1, or anything below 0, for any number.
     pub(crate) times: AtomicI32,
     /// Bytes that are still to be granted before the first fault.
     pub(crate) space: AtomicI32,
@@ -78,8 +78,8 @@ impl Knobs {
         self.times
             .fetch_update(Relaxed, Relaxed, |times| match times {
                 0 => None,
-                -1 => Some(-1),
-                times => Some(times - 1),
+                1.. => Some(times - 1),
+                _ => Some(times),
             })
             .is_ok()
     }
@@ -176,6 +176,8 @@ mod tests {
         knobs.times.store(-1, Relaxed);
         assert_eq!(faults(&knobs, 10).len(), 10);
         assert_eq!(knobs.times.load(Relaxed), -1);
+        knobs.times.store(i32::MIN, Relaxed);
+        assert_eq!(faults(&knobs, 10).len(), 10);
     }
 
     #[test]
