@@ -142,7 +142,7 @@ where
     }
 
     /// Returns the number of chunks.
-    #[cfg(test)]
+    #[cfg(not(CONFIG_RUST))]
     pub(crate) fn nr_chunks(&self) -> usize {
         self.chunks
     }
@@ -153,7 +153,7 @@ where
     }
 
     /// Returns a chunk of this zone.
-    #[cfg(test)]
+    #[cfg(not(CONFIG_RUST))]
     pub(crate) fn chunk(&self, id: Id) -> &Chunk<Id> {
         self.arena.node(id)
     }

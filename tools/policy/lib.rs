@@ -7,7 +7,9 @@ mod policy;
 
 // The policy files import these from the root of their crate.
 #[allow(unused_imports)]
-use policy::{bins, class, fault, pool, slab, vmalloc};
+use policy::{bins, class, fault, pool, preset, slab, vmalloc};
+
+pub mod machines;
 
 #[cfg(test)]
 #[path = "properties/all.rs"]

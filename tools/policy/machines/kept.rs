@@ -2,16 +2,21 @@
 
 //! Freed areas that are kept: a stack for each size.
 
-use super::cases;
+use super::Run;
 use crate::vmalloc::{
     Class,
     Kept,
     Links,
     Pages, //
 };
-use proptest::prelude::*;
+use arbitrary::{
+    Arbitrary,
+    Result,
+    Unstructured, //
+};
 
-struct Below(Vec<Option<usize>>);
+/// Which area lies below each.
+pub(crate) struct Below(pub(crate) Vec<Option<usize>>);
 
 impl Links for Below {
     type Id = usize;
@@ -23,7 +28,8 @@ impl Links for Below {
     }
 }
 
-fn class(pages: usize) -> Class {
+/// Returns the class of areas of so many pages.
+pub(crate) fn class(pages: usize) -> Class {
     let pages = Pages::for_bytes(pages << 12, 12, Class::COUNT).unwrap();
     pages.class().unwrap()
 }
@@ -114,34 +120,60 @@ impl Model {
     }
 }
 
+/// What is done to kept areas; sizes are in pages.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
+    /// Keeps an area of a size.
     Push(usize),
+    /// Hands an area of a size out.
     Pop(usize),
+    /// Takes up to so many areas of a size, and puts all back but some.
     Cycle(usize, usize, usize),
+    /// Takes areas of the largest size out: so many pages, and so many areas at most.
     Largest(usize, usize),
+    /// Begins a period of a size.
     Period(usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    // Few sizes, so that stacks grow, and the two ends.
-    let size = || prop_oneof![3 => 1..5usize, 1 => 254..257usize];
-    prop_oneof![
-        8 => size().prop_map(Step::Push),
-        3 => size().prop_map(Step::Pop),
-        3 => (size(), 0..9usize, 0..4usize).prop_map(|(s, m, u)| Step::Cycle(s, m, u)),
-        1 => (0..600usize, 0..5usize).prop_map(|(p, m)| Step::Largest(p, m)),
-        1 => size().prop_map(Step::Period),
-    ]
+/// Reads the size of an area: few, so that stacks grow, and the two ends.
+pub(crate) fn size(bytes: &mut Unstructured<'_>) -> Result<usize> {
+    Ok(match bytes.int_in_range(0..=15u8)? {
+        15 => bytes.int_in_range(1..=Class::COUNT)?,
+        12..=14 => bytes.int_in_range(Class::COUNT - 2..=Class::COUNT)?,
+        small => usize::from(small) % 4 + 1,
+    })
 }
 
-proptest! {
-    #![proptest_config(cases(512))]
+impl<'a> Arbitrary<'a> for Step {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match bytes.int_in_range(0..=7u8)? {
+            0..=2 => Self::Push(size(bytes)?),
+            3 => Self::Pop(size(bytes)?),
+            4 | 5 => Self::Cycle(
+                size(bytes)?,
+                bytes.int_in_range(0..=8)?,
+                bytes.int_in_range(0..=3)?,
+            ),
+            6 => Self::Largest(bytes.int_in_range(0..=600)?, bytes.int_in_range(0..=4)?),
+            _ => Self::Period(size(bytes)?),
+        })
+    }
+}
 
-    #[test]
-    fn kept_areas_are_stacks(steps in prop::collection::vec(step(), 1..120)) {
-        let mut model = Model::new(steps.len());
-        for step in steps {
+/// What is done to a collection of no areas.
+#[derive(Clone, Debug)]
+pub(crate) struct Program(pub(crate) Vec<Step>);
+
+impl<'a> Arbitrary<'a> for Program {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        super::steps(bytes).map(Self)
+    }
+}
+
+impl Run for Program {
+    fn run(self) {
+        let mut model = Model::new(self.0.len());
+        for step in self.0 {
             match step {
                 Step::Push(pages) => model.push(pages),
                 Step::Pop(pages) => model.pop(pages),

@@ -2,13 +2,17 @@
 
 //! The slabs of a cache: a bitmap for each against a set of the objects that are out.
 
-use super::cases;
+use super::{
+    pick,
+    Run, //
+};
 use crate::{
     bins::{
         Arena,
         Link,
         Linked, //
     },
+    pool::Violation,
     slab::{
         Change,
         Full,
@@ -18,10 +22,15 @@ use crate::{
         Partial, //
     }, //
 };
-use proptest::prelude::*;
+use arbitrary::{
+    Arbitrary,
+    Result,
+    Unstructured, //
+};
 use std::collections::BTreeSet;
 
-struct Slab {
+/// A slab, without its memory.
+pub(crate) struct Slab {
     link: Link<usize>,
     words: Vec<u64>,
     free: u32,
@@ -30,7 +39,27 @@ struct Slab {
 }
 
 impl Slab {
-    fn objects(&mut self) -> Objects<'_> {
+    /// Returns a slab that is in no list and whose objects are free.
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        let mut slab = Self {
+            link: Link::new(),
+            words: vec![0; geometry.words()],
+            free: 0,
+            place: None,
+            leaves_at: 1,
+        };
+        slab.objects().fill(geometry);
+        slab
+    }
+
+    /// Checks the laws of the slab.
+    pub(crate) fn validate(&self, geometry: &Geometry) -> std::result::Result<(), Violation> {
+        let (mut words, mut free) = (self.words.clone(), self.free);
+        Objects::new(&mut words, &mut free).validate(geometry)
+    }
+
+    /// Returns a view of the free objects.
+    pub(crate) fn objects(&mut self) -> Objects<'_> {
         Objects::new(&mut self.words, &mut self.free)
     }
 }
@@ -63,7 +92,8 @@ impl Listed for Slab {
     }
 }
 
-struct Slabs(Vec<Slab>);
+/// Slabs in a vector.
+pub(crate) struct Slabs(pub(crate) Vec<Slab>);
 
 impl Arena for Slabs {
     type Id = usize;
@@ -79,32 +109,24 @@ impl Arena for Slabs {
 struct Model {
     geometry: Geometry,
     partial: Partial<Slabs>,
-    full: Full,
     /// Slabs that are in the cache.
     slabs: BTreeSet<usize>,
     live: Vec<(usize, u32)>,
+    full: Full,
+    /// The fewest slabs without used objects in this period.
+    low: usize,
 }
 
 impl Model {
     fn new(geometry: Geometry, slabs: usize, full: Full) -> Self {
-        let slab = |_| {
-            let mut slab = Slab {
-                link: Link::new(),
-                words: vec![0; geometry.words()],
-                free: 0,
-                place: None,
-                leaves_at: 1,
-            };
-            slab.objects().fill(&geometry);
-            slab
-        };
-        let arena = Slabs((0..slabs).map(slab).collect());
+        let arena = Slabs((0..slabs).map(|_| Slab::new(&geometry)).collect());
         Self {
             geometry,
             partial: Partial::new(arena, geometry.objects, full),
             slabs: BTreeSet::new(),
             live: Vec::new(),
             full,
+            low: 0,
         }
     }
 
@@ -141,10 +163,49 @@ impl Model {
         assert_eq!(taken as usize, got.len());
         assert_eq!(taken, max.min(self.geometry.objects - before));
         assert_eq!(change, Change::Used);
+        // Lowest first.
+        let taken: BTreeSet<_> = self.live.iter().filter(|(slab, _)| *slab == id).collect();
+        let lowest = (0..self.geometry.objects).filter(|&index| !taken.contains(&(id, index)));
+        assert!(got.iter().copied().eq(lowest.take(got.len())));
         for index in got {
             assert!(index < self.geometry.objects);
             assert!(!self.live.contains(&(id, index)), "given twice");
             self.live.push((id, index));
+        }
+        self.low = self.low.min(self.nr_empty());
+    }
+
+    fn nr_empty(&self) -> usize {
+        self.slabs.iter().filter(|&&id| self.used(id) == 0).count()
+    }
+
+    /// Objects that are free, together with one that is not: nothing of that happens.
+    fn put_wrong(&mut self, at: usize) {
+        let (id, index) = self.live[at];
+        let word = index as usize / 64;
+        let is_live = |&other: &u32| self.live.contains(&(id, other));
+        let first = index / 64 * 64;
+        let mut others = first..(first + 64).min(self.geometry.objects);
+        let Some(free) = others.find(|other| !is_live(other)) else {
+            return;
+        };
+        let bits = (1 << (index % 64)) | (1 << (free % 64));
+        assert_eq!(self.partial.put_bits(id, word, bits, 2), Change::Used);
+        // A word that the slab does not have.
+        let change = self.partial.put_bits(id, self.geometry.words(), 1, 1);
+        assert_eq!(change, Change::Used);
+    }
+
+    fn period(&mut self) {
+        assert_eq!(self.partial.begin_period(), self.low);
+        self.low = self.nr_empty();
+    }
+
+    fn add(&mut self, number: u16) {
+        let absent: Vec<_> = (0..SLABS).filter(|id| !self.slabs.contains(id)).collect();
+        if let Some(index) = pick(number, absent.len()) {
+            self.partial.add(absent[index]);
+            self.slabs.insert(absent[index]);
         }
     }
 
@@ -166,7 +227,7 @@ impl Model {
     }
 
     fn remove(&mut self, keep: usize) {
-        let empty = self.slabs.iter().filter(|&&id| self.used(id) == 0).count();
+        let empty = self.nr_empty();
         match self.partial.remove_empty(keep) {
             Some(id) => {
                 assert!(empty > keep);
@@ -175,14 +236,11 @@ impl Model {
             }
             None => assert!(empty <= keep),
         }
+        self.low = self.low.min(self.nr_empty());
     }
 
     fn check(&self) {
-        let geometry = self.geometry;
-        let check = |slab: &Slab| {
-            let (mut words, mut free) = (slab.words.clone(), slab.free);
-            Objects::new(&mut words, &mut free).validate(&geometry)
-        };
+        let check = |slab: &Slab| slab.validate(&self.geometry);
         let listed = self.partial.validate(check).unwrap();
         let open = self
             .slabs
@@ -196,63 +254,93 @@ impl Model {
                 assert_eq!((listed, &found), (self.slabs.len(), &self.slabs));
             }
         }
-        let empty = self.slabs.iter().filter(|&&id| self.used(id) == 0);
-        assert_eq!(self.partial.nr_empty(), empty.count());
+        assert_eq!(self.partial.nr_empty(), self.nr_empty());
         assert_eq!(self.partial.nr_slabs(), self.slabs.len());
         let all = self.slabs.len() * self.geometry.objects as usize;
         assert_eq!(self.partial.nr_free(), all - self.live.len());
     }
 }
 
+/// What is done to a cache.
 #[derive(Clone, Debug)]
-enum Step {
-    Add(prop::sample::Index),
+pub(crate) enum Step {
+    /// Adds a slab.
+    Add(u16),
+    /// Takes up to so many objects.
     Take(u32),
-    Put(prop::sample::Index, usize),
+    /// Puts so many objects back, with their neighbours.
+    Put(u16, usize),
+    /// Puts objects back that are free already.
+    PutWrong(u16),
+    /// Takes out a slab without used objects, if there are more than so many.
     Remove(usize),
+    /// Begins a period.
+    Period,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        1 => any::<prop::sample::Index>().prop_map(Step::Add),
-        4 => prop_oneof![1..4u32, 1..300u32].prop_map(Step::Take),
-        4 => (any::<prop::sample::Index>(), 1..64usize).prop_map(|(i, n)| Step::Put(i, n)),
-        1 => (0..4usize).prop_map(Step::Remove),
-    ]
+impl<'a> Arbitrary<'a> for Step {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match bytes.int_in_range(0..=8u8)? {
+            0 => Self::Add(u8::arbitrary(bytes)?.into()),
+            1 => Self::Take(bytes.int_in_range(1..=600)?),
+            2 | 3 => Self::Take(bytes.int_in_range(1..=8)?),
+            4 => Self::Put(u16::arbitrary(bytes)?, bytes.int_in_range(1..=255)?),
+            5 => Self::Put(u16::arbitrary(bytes)?, 1),
+            6 => Self::PutWrong(u16::arbitrary(bytes)?),
+            7 => Self::Remove(bytes.int_in_range(0..=3)?),
+            _ => Self::Period,
+        })
+    }
 }
 
 const SLABS: usize = 6;
 
-proptest! {
-    #![proptest_config(cases(512))]
+/// A cache, and what is done to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) size: usize,
+    pub(crate) full: Full,
+    pub(crate) steps: Vec<Step>,
+}
 
-    #[test]
-    fn a_cache_is_what_its_objects_are(
-        size in prop_oneof![8..64usize, 64..8193usize],
-        full in prop_oneof![Just(Full::Unlisted), Just(Full::Listed)],
-        steps in prop::collection::vec(step(), 1..80),
-    ) {
-        let geometry = Geometry::new(size, 0, 4096).unwrap();
-        let mut model = Model::new(geometry, SLABS, full);
-        for step in steps {
+impl<'a> Arbitrary<'a> for Program {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        let full = match bool::arbitrary(bytes)? {
+            true => Full::Listed,
+            false => Full::Unlisted,
+        };
+        Ok(Self {
+            size: bytes.int_in_range(8..=8192)?,
+            full,
+            steps: super::steps(bytes)?,
+        })
+    }
+}
+
+impl Run for Program {
+    fn run(self) {
+        let Some(geometry) = Geometry::new(self.size, 0, 4096) else {
+            panic!("{} bytes have no layout", self.size);
+        };
+        let mut model = Model::new(geometry, SLABS, self.full);
+        for step in self.steps {
             match step {
-                Step::Add(index) => {
-                    let absent: Vec<_> = (0..SLABS).filter(|id| !model.slabs.contains(id)).collect();
-                    if !absent.is_empty() {
-                        let id = *index.get(&absent);
-                        model.partial.add(id);
-                        model.slabs.insert(id);
-                    }
-                }
+                Step::Add(number) => model.add(number),
                 Step::Take(max) => model.take(max),
-                Step::Put(index, count) => {
+                Step::Put(number, count) => {
                     for _ in 0..count {
-                        if !model.live.is_empty() {
-                            model.put(index.index(model.live.len()));
+                        if let Some(index) = pick(number, model.live.len()) {
+                            model.put(index);
                         }
                     }
                 }
+                Step::PutWrong(number) => {
+                    if let Some(index) = pick(number, model.live.len()) {
+                        model.put_wrong(index);
+                    }
+                }
                 Step::Remove(keep) => model.remove(keep),
+                Step::Period => model.period(),
             }
             model.check();
         }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Property tests of the policy code: random operations against simple models.
+//! Property tests of the policy code: [machines](crate::machines) that run random programs.
 //!
-//! Each model is what the code would be if speed did not matter. After each step both must tell the
-//! same, and `validate()` must find nothing. The cases are the same in each run;
-//! `PROPTEST_RNG_SEED` gives others.
+//! The programs are the same in each run; `PROPTEST_RNG_SEED` gives others.
 
+mod bytes;
 mod churn;
-mod kept;
-mod model;
-mod partial;
+mod objects;
+mod pages;
 mod sizes;
-mod zone;
+mod vmalloc;
 
 use proptest::test_runner::{
     Config,

@@ -2,16 +2,18 @@
 
 //! Long runs: what a zone looks like after much use.
 
-use super::model::{
-    Chunks,
-    Model, //
-};
-use crate::pool::{
-    Chunk,
-    Order,
-    Zone,
-    FRAMES,
-    NR_ORDERS, //
+use crate::{
+    machines::zone::{
+        Chunks,
+        Model, //
+    },
+    pool::{
+        Chunk,
+        Order,
+        Zone,
+        FRAMES,
+        NR_ORDERS, //
+    }, //
 };
 
 /// SplitMix64, by Steele, Lea and Flood (OOPSLA 2014).
