@@ -118,6 +118,10 @@ module! {
             default: 15,
             description: "What the debug preset does: 1 F checks, 2 Z redzones, 4 P poison, 8 U users, 16 T trace",
         },
+        reports: u32 {
+            default: 64,
+            description: "Reports that the log has of wrong frees, and of overwritten memory; more are counted",
+        },
         fail_nth: u32 {
             default: 0,
             description: "Fail the n-th of the requests that loading makes of the kernel; for tests",

@@ -2,6 +2,7 @@
 
 //! What is said when memory is freed that cannot be.
 
+use crate::module_parameters;
 use core::{
     ffi::c_void,
     ptr::null_mut,
@@ -17,8 +18,10 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// Reports printed before they are only counted.
-const LOUD: u64 = 32;
+/// Returns how many reports of a kind are printed before they are only counted.
+pub(crate) fn loud() -> u64 {
+    module_parameters::reports.value().into()
+}
 
 static BAD_FREES: AtomicU64 = AtomicU64::new(0);
 static SAID: AtomicU64 = AtomicU64::new(0);
@@ -93,7 +96,7 @@ pub(crate) fn bad_free(function: &str, pointer: *const c_void, found: BadFree) {
 fn say(function: &str, pointer: *const c_void, found: BadFree) {
     // ORDERING: Statistics.
     let before = SAID.fetch_add(1, Relaxed);
-    if before < LOUD {
+    if before < loud() {
         pr_err!(
             "bad free: {}({:p}): {}; left alone\n",
             function,
@@ -101,7 +104,7 @@ fn say(function: &str, pointer: *const c_void, found: BadFree) {
             found.as_str()
         );
     }
-    if before.wrapping_add(1) == LOUD {
+    if before.wrapping_add(1) == loud() {
         pr_err!("bad free: more of them are only counted, in stats\n");
     }
 }

@@ -7,6 +7,7 @@
 use super::who::Who;
 use crate::{
     bindings,
+    report::loud,
     slab::Wrong, //
 };
 use core::{
@@ -21,8 +22,6 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// Reports printed before they are only counted.
-const LOUD: u64 = 64;
 /// Most bytes that a dump shows.
 const SHOWN: usize = 128;
 
@@ -61,7 +60,8 @@ pub(crate) fn found(
 ) {
     // ORDERING: Statistics.
     let before = FOUND.fetch_add(1, Relaxed);
-    if before >= LOUD {
+    let loud = loud();
+    if before >= loud {
         return;
     }
     let name = subject.name;
@@ -85,7 +85,7 @@ pub(crate) fn found(
     // SAFETY: A part of the zone.
     unsafe { dump(c"quarry: Found    ", at + from, shown) };
     pr_err!("FIX {name}: Restoring {first}..{last}\n");
-    if before + 1 == LOUD {
+    if before + 1 == loud {
         pr_err!("more of them are only counted, in stats\n");
     }
 }
