@@ -554,8 +554,7 @@ fn claim(kind: Kind, block: NonNull<u8>, order: Order) -> Result<(), BadFree> {
     if state::change(state, held(kind, order), held(Kind::Stashed, order)) {
         return Ok(());
     }
-    // ORDERING: For a report.
-    Err(page_alloc::wrong_state(state.load(Relaxed)))
+    Err(page_alloc::wrong_page(window, frame))
 }
 
 /// Says what a block is that is ours.

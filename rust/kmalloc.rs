@@ -295,7 +295,7 @@ fn large(window: &Window, frame: usize, address: usize, kind: Kind) -> Result<Or
                 Err(BadFree::Interior)
             }
         }
-        _ => Err(page_alloc::wrong_state(state)),
+        _ => Err(page_alloc::wrong_page(window, frame)),
     }
 }
 

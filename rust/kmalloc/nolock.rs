@@ -94,8 +94,7 @@ fn what_else(address: usize) -> BadFree {
         return BadFree::Interior;
     }
     match window::at(address) {
-        // ORDERING: What others do with what is theirs decides only which refusal it is.
-        Some((window, frame)) => page_alloc::wrong_state(window.state(frame).load(Relaxed)),
+        Some((window, frame)) => page_alloc::wrong_page(window, frame),
         None => BadFree::Foreign,
     }
 }
