@@ -12,6 +12,7 @@
 //! - Every page of a slab has the slab as its owner in the window table.
 //! - Whoever frees an object, and has let it go, uses the cache with preemption off only: after an
 //!   RCU grace period, a cache whose objects are all free can end.
+//! - A cache that was destroyed has no slabs, no magazines and no account; its [shell](dead) may stay.
 
 use crate::{
     account::Account,
@@ -79,7 +80,10 @@ use core::{
         CStr, //
     },
     ptr::NonNull,
-    sync::atomic::Ordering::Relaxed, //
+    sync::atomic::{
+        AtomicBool,
+        Ordering::Relaxed, //
+    }, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -87,6 +91,7 @@ use kernel::{
 };
 
 mod bulk;
+mod dead;
 mod guarded;
 mod name;
 mod nolock;
@@ -107,7 +112,9 @@ pub(crate) use nolock::{
 pub(crate) use registry::{
     create,
     destroy,
+    destroy_unshared,
     end_released,
+    exit_dead,
     for_each,
     for_each_during_hotplug,
     init,
@@ -117,7 +124,8 @@ pub(crate) use registry::{
     shrink_account,
     shrink_all,
     tick,
-    Observer, //
+    Observer,
+    Refusal, //
 };
 pub(crate) use slab_head::SlabRef;
 use slab_head::{
@@ -154,6 +162,8 @@ pub(crate) struct Cache {
     id: u32,
     /// What its slabs are charged to.
     account: Option<&'static Account>,
+    /// Whether it was destroyed, and this is its [shell](dead).
+    dead: AtomicBool,
 }
 
 /// What a cache has, added up over all nodes and CPUs.
@@ -293,6 +303,7 @@ impl Cache {
             name: Name::new(name),
             id,
             account,
+            dead: AtomicBool::new(false),
         };
         Ok(KBox::new(cache, GFP_KERNEL)?)
     }
@@ -457,6 +468,9 @@ impl Cache {
 
     /// Adds a slab. Returns its node.
     fn grow(&self, gfp: Gfp, nid: i32) -> Option<usize> {
+        if self.is_dead() {
+            return None;
+        }
         let order = self.geometry.order;
         let base = match self.account {
             None => page_alloc::alloc_unclear(Kind::Slab, gfp, order, nid)?,

@@ -15,7 +15,8 @@ use crate::{
     bindings,
     cache::{
         self,
-        Cache, //
+        Cache,
+        Refusal, //
     },
     gfp::Gfp,
     kmalloc,
@@ -273,7 +274,12 @@ pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_ca
     // SAFETY: The caller gives up the cache.
     match unsafe { cache::destroy(cache) } {
         Ok(()) => 0,
-        Err(live) => {
+        Err(Refusal::Dead) => {
+            // SAFETY: As far as can be told, its shell is there.
+            bad_use("quarry_cache_destroy", unsafe { cache.as_ref() });
+            0
+        }
+        Err(Refusal::Live(live)) => {
             // SAFETY: The cache was not destroyed.
             let name = unsafe { cache.as_ref() }.name().as_str();
             pr_warn!(
@@ -292,10 +298,23 @@ pub(crate) unsafe extern "C" fn quarry_cache_destroy(c: *mut bindings::quarry_ca
 
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_cache_release(c: *mut bindings::quarry_cache) {
-    if let Some(cache) = NonNull::new(c.cast::<Cache>()) {
-        // SAFETY: The caller gives up the cache.
-        unsafe { cache::release(cache) };
+    let Some(cache) = NonNull::new(c.cast::<Cache>()) else {
+        return;
+    };
+    // SAFETY: The caller's cache, or as far as can be told its shell.
+    let this = unsafe { cache.as_ref() };
+    if this.is_dead() {
+        return bad_use("quarry_cache_release", this);
     }
+    // SAFETY: The caller gives up the cache.
+    unsafe { cache::release(cache) };
+}
+
+/// Reports the use of a cache that was destroyed.
+#[cold]
+#[inline(never)]
+fn bad_use(function: &str, cache: &Cache) {
+    report::bad_use(function, cache.name().as_str());
 }
 
 #[no_mangle]
@@ -315,6 +334,9 @@ pub(crate) unsafe extern "C" fn quarry_cache_alloc(
 #[inline(never)]
 fn cache_alloc_slow(cache: &Cache, gfp: bindings::gfp_t) -> *mut c_void {
     let object = cache.alloc(Gfp::from_raw(gfp), NO_NODE);
+    if object.is_none() && cache.is_dead() {
+        bad_use("quarry_cache_alloc", cache);
+    }
     object.map_or(null_mut(), |object| object.as_ptr().cast())
 }
 
@@ -331,17 +353,24 @@ unsafe fn cache_free(c: *const Cache, obj: *mut c_void) {
             }
         }
     }
-    bad_cache_free(obj);
+    // SAFETY: By the contract of this function.
+    unsafe { bad_cache_free(c, obj) };
 }
 
 /// Reports what is no object of the cache that it was to be freed to.
+///
+/// # Safety
+///
+/// `c` is a cache, or the shell of one.
 #[cold]
 #[inline(never)]
-fn bad_cache_free(obj: *mut c_void) {
+unsafe fn bad_cache_free(c: *const Cache, obj: *mut c_void) {
     if obj.is_null() {
         return;
     }
     let why = match cache::slab_of(obj.addr()) {
+        // SAFETY: By the contract of this function.
+        _ if unsafe { (*c).is_dead() } => BadFree::DeadCache,
         None => BadFree::Foreign,
         Some(slab) if slab.begins(obj.addr()) => BadFree::OtherCache,
         Some(_) => BadFree::Interior,
@@ -393,6 +422,9 @@ fn cache_alloc_bulk_slow(cache: &Cache, gfp: Gfp, objects: &mut [*mut c_void], g
     if got == objects.len() {
         return true;
     }
+    if cache.is_dead() {
+        bad_use("quarry_cache_alloc_bulk", cache);
+    }
     cache_free_each(cache, objects.get(..got).unwrap_or(&[]));
     false
 }
@@ -430,7 +462,12 @@ fn cache_free_each(cache: &Cache, objects: &[*mut c_void]) {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_cache_shrink(c: *mut bindings::quarry_cache) -> c_int {
     // SAFETY: By the contract of this function.
-    cache::shrink(unsafe { cache(c) }).into()
+    let this = unsafe { cache(c) };
+    if this.is_dead() {
+        bad_use("quarry_cache_shrink", this);
+        return 0;
+    }
+    cache::shrink(this).into()
 }
 
 #[no_mangle]

@@ -654,9 +654,24 @@ fn shuffle(section: &Section<'_>) {
     section.shuffle(random::below);
 }
 
-impl Drop for Front {
+impl Front {
+    /// Leaves nothing but the tables of the CPUs, in which there is no fast path any more.
+    ///
+    /// Whoever still asks for an entry finds none, by the fast path and by the slow one; what is pushed in bulk
+    /// finds no room. The owner has emptied the magazines.
+    ///
+    /// Context: Process context.
+    pub(crate) fn retire(&mut self) {
+        for cpu in possible_cpus() {
+            self.fast_homes.replace(cpu, nothing());
+            self.homes.replace(cpu, nothing());
+        }
+        self.dismantle();
+        self.nodes = KVec::new();
+    }
+
     /// Frees the magazines, which the owner has emptied.
-    fn drop(&mut self) {
+    fn dismantle(&mut self) {
         for node in &self.nodes {
             let mut depot = node.depot.lock();
             while let Some(magazine) = depot.empty.pop() {
@@ -669,5 +684,11 @@ impl Drop for Front {
                 unsafe { Magazine::free(self.about, magazine) };
             }
         }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.dismantle();
     }
 }

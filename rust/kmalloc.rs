@@ -419,7 +419,7 @@ fn make_caches(account: Option<&'static Account>, name: impl Fn(usize) -> Name) 
     if caches.iter().any(Option::is_none) {
         for cache in caches.into_iter().flatten() {
             // SAFETY: Made above and not used.
-            let _ = unsafe { cache::destroy(cache) };
+            let _ = unsafe { cache::destroy_unshared(cache) };
         }
         return Err(ENOMEM);
     }
@@ -469,7 +469,7 @@ unsafe fn end_caches(caches: &Caches) -> usize {
     let mut live = 0;
     for &class in caches.iter().take(SIZES.len()) {
         // SAFETY: By the contract of this function.
-        if let Err(objects) = unsafe { cache::destroy(NonNull::from(class)) } {
+        if let Err(objects) = unsafe { cache::destroy_unshared(NonNull::from(class)) } {
             let name = class.name().as_str();
             pr_err!("leak: {} objects of {} are live\n", objects, name);
             live += objects;

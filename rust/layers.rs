@@ -196,6 +196,8 @@ impl Drop for Layers {
         if self.step >= Step::Nolock {
             // SAFETY: As above. Caches that could not end are not used any more.
             unsafe { cache::exit() };
+            // SAFETY: As above.
+            unsafe { cache::exit_dead() };
         }
         if self.step >= Step::Pages {
             let left = upkeep::return_pages();

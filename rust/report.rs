@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is said when memory is freed that cannot be.
+//! What is said when memory is freed that cannot be, or a cache is used that is no more.
 
 use crate::module_parameters;
 use core::{
@@ -23,6 +23,7 @@ pub(crate) fn loud() -> u64 {
     module_parameters::reports.value().into()
 }
 
+static BAD_USES: AtomicU64 = AtomicU64::new(0);
 static BAD_FREES: AtomicU64 = AtomicU64::new(0);
 static SAID: AtomicU64 = AtomicU64::new(0);
 
@@ -46,6 +47,12 @@ pub(crate) fn bad_frees() -> u64 {
     BAD_FREES.load(Relaxed)
 }
 
+/// Returns how often a cache was used that had been destroyed; frees are counted as frees.
+pub(crate) fn bad_uses() -> u64 {
+    // ORDERING: Statistics.
+    BAD_USES.load(Relaxed)
+}
+
 /// Why a free is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadFree {
@@ -59,15 +66,18 @@ pub(crate) enum BadFree {
     Mismatch,
     /// It belongs to another cache.
     OtherCache,
+    /// The cache that it was to go back to is no more.
+    DeadCache,
 }
 
 impl BadFree {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Foreign,
         Self::Double,
         Self::Interior,
         Self::Mismatch,
         Self::OtherCache,
+        Self::DeadCache,
     ];
 
     fn as_str(self) -> &'static str {
@@ -77,6 +87,7 @@ impl BadFree {
             Self::Interior => "no allocation begins here",
             Self::Mismatch => "allocated by another function, or with another order",
             Self::OtherCache => "the object belongs to another cache",
+            Self::DeadCache => "the cache has been destroyed",
         }
     }
 }
@@ -106,6 +117,24 @@ fn say(function: &str, pointer: *const c_void, found: BadFree) {
     }
     if before.wrapping_add(1) == loud() {
         pr_err!("bad free: more of them are only counted, in stats\n");
+    }
+}
+
+/// Reports the use of a cache that was destroyed: who was asked, and what it was called. Nothing is done.
+#[cold]
+#[inline(never)]
+pub(crate) fn bad_use(function: &str, name: &str) {
+    // ORDERING: Statistics.
+    let before = BAD_USES.fetch_add(1, Relaxed);
+    if before < loud() {
+        pr_err!(
+            "bad use: {}({}): the cache has been destroyed\n",
+            function,
+            name
+        );
+    }
+    if before.wrapping_add(1) == loud() {
+        pr_err!("bad use: more of them are only counted, in stats\n");
     }
 }
 

@@ -115,6 +115,10 @@ struct quarry_cache *quarry_cache_create(const char *name, unsigned int size, un
  * quarry_cache_destroy() - Ends a cache and gives its memory back to the pool.
  * @c: the cache, or NULL
  *
+ * A later use of the cache by any function is reported, as long as it is among
+ * the last 64 that modules have ended. It has no effect: allocations give NULL or
+ * 0, and what was to be freed to the cache is left alone.
+ *
  * Context: Process context, not in CPU hotplug. May sleep.
  * Return: 0, or -EBUSY if objects are live: the cache then stays as it is, and
  * what is live is reported.

@@ -9,6 +9,7 @@
 //! other CPUs meanwhile get the list from whoever holds it.
 
 use super::{
+    dead::Shells,
     nolock,
     Cache,
     Constructor,
@@ -74,10 +75,11 @@ impl Registered {
     }
 }
 
-/// All caches, and the number that the next one gets.
+/// All caches, the number that the next one gets, and what is left of the last ones.
 struct Caches {
     list: KVec<Registered>,
     next_id: u32,
+    shells: Shells,
 }
 
 global_lock! {
@@ -85,6 +87,7 @@ global_lock! {
     unsafe(uninit) static CACHES: Mutex<Caches> = Caches {
         list: KVec::new(),
         next_id: 1,
+        shells: Shells::new(),
     };
 }
 
@@ -152,41 +155,77 @@ pub(crate) fn create(
     Some(cache)
 }
 
-/// Ends a cache whose objects are all free. Else returns how many are not, and changes nothing.
+/// Why a cache is not ended.
+pub(crate) enum Refusal {
+    /// So many objects are live.
+    Live(usize),
+    /// It was destroyed before.
+    Dead,
+}
+
+/// Ends a cache whose objects are all free, but for its shell. Else says why not, and changes nothing.
 ///
 /// Context: Process context. May sleep.
 ///
 /// # Safety
 ///
 /// `cache` came from [`create`], and nobody allocates from it or frees to it during the call, or
-/// uses it after a success.
-pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), usize> {
-    // SAFETY: By the contract of this function, the cache is alive.
-    let this = unsafe { cache.as_ref() };
-    let mut ended = try_remove(cache);
-    if !ended && this.census().live() == 0 {
-        // Some lie in a magazine of a CPU that is going.
-        wait_for_hotplug();
-        ended = try_remove(cache);
-    }
-    if !ended {
-        return Err(this.census().live().max(1));
-    }
+/// uses it after a success, but for what is found to be wrong.
+pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), Refusal> {
+    take_out(cache)?;
     // SAFETY: Taken out of the list above, and by contract nobody uses it.
-    unsafe { end(cache) };
+    unsafe { bury(cache) };
     Ok(())
 }
 
+/// [`destroy`], for a cache that no module has the address of: no shell is left. Else returns how many
+/// objects are live.
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// As for [`destroy`], and nobody uses the cache afterwards.
+pub(crate) unsafe fn destroy_unshared(cache: NonNull<Cache>) -> Result<(), usize> {
+    match take_out(cache) {
+        // SAFETY: Taken out of the list above, and by contract nobody uses it.
+        Ok(()) => drop(unsafe { end(cache) }),
+        Err(Refusal::Live(objects)) => return Err(objects),
+        Err(Refusal::Dead) => {}
+    }
+    Ok(())
+}
+
+/// Takes a cache out of the list, if its objects are all free in their slabs.
+fn take_out(cache: NonNull<Cache>) -> Result<(), Refusal> {
+    // SAFETY: By the contract of the callers, the cache is alive, or a shell.
+    let this = unsafe { cache.as_ref() };
+    let mut ended = try_remove(cache)?;
+    if !ended && this.census().live() == 0 {
+        // Some lie in a magazine of a CPU that is going.
+        wait_for_hotplug();
+        ended = try_remove(cache)?;
+    }
+    if ended {
+        Ok(())
+    } else {
+        Err(Refusal::Live(this.census().live().max(1)))
+    }
+}
+
 /// Takes a cache out of the list, if its objects are all free in their slabs. Returns whether they were.
-fn try_remove(cache: NonNull<Cache>) -> bool {
+fn try_remove(cache: NonNull<Cache>) -> Result<bool, Refusal> {
     let mut caches = CACHES.lock();
     let registered = Registered::new(cache);
+    if registered.cache().is_dead() {
+        return Err(Refusal::Dead);
+    }
     flush(&[registered]);
     let all_free = registered.cache().is_all_free();
     if all_free {
         caches.remove(cache);
     }
-    all_free
+    Ok(all_free)
 }
 
 /// Ends a cache as soon as its objects are all free: at once, or in [`end_released`].
@@ -228,14 +267,15 @@ pub(crate) fn end_released() -> usize {
         synchronize_rcu();
         // SAFETY: Taken out of the list above. By the contract of `release`, only frees were left,
         // and all objects are free.
-        unsafe { end(released.cache) };
+        unsafe { bury(released.cache) };
     }
     left
 }
 
 impl Caches {
-    /// Takes a cache out of the list.
+    /// Takes a cache out of the list: it is dead.
     fn remove(&mut self, cache: NonNull<Cache>) {
+        Registered::new(cache).cache().die();
         self.list.retain(|other| other.cache != cache);
         if self.list.is_empty() {
             // Statics are never dropped, so that the last cache takes the list's memory along.
@@ -244,10 +284,36 @@ impl Caches {
     }
 }
 
+/// Leaves the shell of a cache.
+///
+/// # Safety
+///
+/// As for [`end`].
+unsafe fn bury(cache: NonNull<Cache>) {
+    // SAFETY: By the contract of this function.
+    let mut cache = unsafe { end(cache) };
+    cache.retire();
+    let oldest = CACHES.lock().shells.push(cache);
+    drop(oldest);
+}
+
+/// Frees the shells.
+///
+/// Context: Process context.
+///
+/// # Safety
+///
+/// Nobody uses this module any more.
+pub(crate) unsafe fn exit_dead() {
+    CACHES.lock().shells.clear();
+}
+
+/// Gives back all that a cache has but itself, which it returns.
+///
 /// # Safety
 ///
 /// The cache came from [`create`], is in the list no more, and nobody uses it. Its objects are free.
-unsafe fn end(cache: NonNull<Cache>) {
+unsafe fn end(cache: NonNull<Cache>) -> KBox<Cache> {
     // SAFETY: By the contract of this function, the cache is alive.
     let this = unsafe { cache.as_ref() };
     if let Some(observer) = observer() {
@@ -255,7 +321,7 @@ unsafe fn end(cache: NonNull<Cache>) {
     }
     this.release_empty();
     // SAFETY: Made by `create` from a `KBox`; nobody uses it, by the contract of this function.
-    drop(unsafe { KBox::from_raw(cache.as_ptr()) });
+    unsafe { KBox::from_raw(cache.as_ptr()) }
 }
 
 /// Calls `f` with each cache, oldest first, until it says stop.

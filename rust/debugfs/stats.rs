@@ -10,6 +10,7 @@ use crate::{
     guard,
     kmalloc,
     page_alloc::pool,
+    report,
     requests::KBox,
     stats,
     vmap_alloc, //
@@ -68,6 +69,7 @@ pub(super) fn show(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "aside_pages {}", totals.aside_pages)?;
     writeln!(f, "nolock_failed {}", kmalloc::nolock_failed())?;
     writeln!(f, "nolock_left {}", cache::frees_left())?;
+    writeln!(f, "bad_uses {}", report::bad_uses())?;
     writeln!(f, "overwritten {}", guard::report::nr_found())?;
     writeln!(f, "quarantine_pages {}", guard::block::nr_pages())?;
     for (order, front) in pool().fronts() {

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     account::Account,
     bindings,
-    cache::Cache,
+    cache::{
+        self,
+        Cache, //
+    },
     exports,
     requests::{
         self,
@@ -279,10 +282,11 @@ impl Drop for UserCache {
     fn drop(&mut self) {
         match self.raw {
             Raw::Quarry(raw) => {
+                // Only those of modules leave shells, so that open files cannot displace them.
                 // SAFETY: By the type invariants, the cache is live, and this was its only owner.
-                let ret = unsafe { exports::quarry_cache_destroy(raw.as_ptr()) };
+                let result = unsafe { cache::destroy_unshared(raw.cast()) };
                 // Every object holds a reference to its cache.
-                debug_assert!(ret == 0);
+                debug_assert!(result.is_ok());
             }
             // SAFETY: As above.
             Raw::Kernel(raw) => unsafe { bindings::kmem_cache_destroy(raw.as_ptr()) },

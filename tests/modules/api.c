@@ -525,6 +525,8 @@ static const struct ktap_test tests[] = {
 	KTAP_TEST(vrealloc_checks_alignment),
 	KTAP_TEST(kvrealloc_changes_sides),
 	KTAP_TEST(released_caches_end),
+	KTAP_TEST(destroyed_caches_are_not_used),
+	KTAP_TEST(the_last_destroyed_caches_are_known),
 	KTAP_TEST(double_frees_are_refused),
 	KTAP_TEST(foreign_frees_are_refused),
 	KTAP_TEST(interior_frees_are_refused),

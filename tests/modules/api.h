@@ -3,6 +3,8 @@
 #define _QUARRY_TEST_API_H
 
 /* api_frees.c */
+void destroyed_caches_are_not_used(void);
+void the_last_destroyed_caches_are_known(void);
 void double_frees_are_refused(void);
 void foreign_frees_are_refused(void);
 void interior_frees_are_refused(void);

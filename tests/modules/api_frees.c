@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Frees that must be refused: what was asked is reported, what is live stays
- * as it is, and all structures stay in order.
+ * Frees that must be refused, and caches that must not be used: what was asked
+ * is reported, what is live stays as it is, and all structures stay in order.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/quarry.h>
@@ -15,6 +16,79 @@
 #include "ktap.h"
 
 static const size_t sizes[] = { 8, 100, 192, 1000, 8192, 10000, 1 << 20 };
+
+/* One use of each kind; tests/guest/suite looks for them in the log. */
+void destroyed_caches_are_not_used(void)
+{
+	struct quarry_cache *dead = quarry_cache_create("test-dead", 64, 0, 0, NULL);
+	struct quarry_cache *other = quarry_cache_create("test-alive", 64, 0, 0, NULL);
+	void *objects[40], *object;
+
+	NEED(dead && other);
+	object = quarry_cache_alloc(other, GFP_KERNEL);
+	NEED(object);
+	memset(object, 0x47, 64);
+	CHECK(quarry_cache_alloc_bulk(dead, GFP_KERNEL, ARRAY_SIZE(objects), objects) ==
+	      ARRAY_SIZE(objects));
+	quarry_cache_free_bulk(dead, ARRAY_SIZE(objects), objects);
+	CHECK(quarry_cache_destroy(dead) == 0);
+
+	CHECK(!quarry_cache_alloc(dead, GFP_KERNEL));
+	CHECK(quarry_cache_alloc_bulk(dead, GFP_ATOMIC, ARRAY_SIZE(objects), objects) == 0);
+	quarry_cache_free(dead, object);
+	quarry_cache_free_bulk(dead, 1, &object);
+	quarry_cache_free(dead, NULL);
+	CHECK(quarry_cache_shrink(dead) == 0);
+	quarry_cache_release(dead);
+	CHECK(quarry_cache_destroy(dead) == 0);
+	CHECK(quarry_validate() == 0);
+
+	CHECK(!memchr_inv(object, 0x47, 64));
+	CHECK(quarry_cache_destroy(other) == -EBUSY);
+	quarry_cache_free(other, object);
+	CHECK(quarry_cache_destroy(other) == 0);
+}
+
+void the_last_destroyed_caches_are_known(void)
+{
+	static struct quarry_cache *caches[64];
+	struct quarry_pool *pool;
+	unsigned int i, round;
+
+	/* More than are known: the memory of the oldest goes back. */
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(caches); i++) {
+			caches[i] = quarry_cache_create("test-dead-many", 8 + 8 * i, 0, 0, NULL);
+			NEED(caches[i]);
+			quarry_cache_free(caches[i], quarry_cache_alloc(caches[i], GFP_KERNEL));
+		}
+		for (i = 0; i < ARRAY_SIZE(caches); i++)
+			CHECK(quarry_cache_destroy(caches[i]) == 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(caches); i++)
+		CHECK(!quarry_cache_alloc(caches[i], GFP_KERNEL | __GFP_ZERO));
+
+	/* What is known of a cache does not keep its pool. */
+	pool = quarry_pool_create("test-dead", &(struct quarry_pool_args){ .limit = 1 << 20 });
+	NEED(!IS_ERR(pool));
+	caches[0] = quarry_pool_cache_create(pool, "test-dead-pool", 64, 0, 0, NULL);
+	caches[1] = quarry_pool_cache_create(pool, "test-dead-pool", 64, 0, 0, NULL);
+	NEED(caches[0] && caches[1]);
+	quarry_cache_free(caches[0], quarry_cache_alloc(caches[0], GFP_KERNEL));
+	CHECK(quarry_cache_destroy(caches[0]) == 0);
+	CHECK(quarry_cache_alloc(caches[1], GFP_KERNEL));
+	CHECK(quarry_pool_purge(pool) == 0);
+	CHECK(!quarry_cache_alloc(caches[0], GFP_KERNEL));
+	CHECK(!quarry_cache_alloc(caches[1], GFP_KERNEL));
+
+	/* One that was released has ended too. */
+	caches[0] = quarry_cache_create("test-dead-released", 64, 0, 0, NULL);
+	NEED(caches[0]);
+	quarry_cache_release(caches[0]);
+	CHECK(!quarry_cache_alloc(caches[0], GFP_KERNEL));
+	quarry_cache_release(caches[0]);
+	CHECK(quarry_validate() == 0);
+}
 
 void double_frees_are_refused(void)
 {
