@@ -95,6 +95,7 @@ same_as_header!(
     quarry_kfree,
     quarry_kfree_nolock,
     quarry_kfree_sensitive,
+    quarry_kfree_sized,
     quarry_ksize,
     quarry_vmalloc,
     quarry_vmalloc_node,
@@ -107,6 +108,7 @@ same_as_header!(
     quarry_kvrealloc,
     quarry_kvrealloc_node_align,
     quarry_kvfree,
+    quarry_kvfree_sized,
     quarry_shrink,
     quarry_validate,
 );
@@ -539,6 +541,12 @@ pub(crate) unsafe extern "C" fn quarry_kfree_sensitive(p: *const c_void) {
 }
 
 #[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kfree_sized(p: *const c_void, size: usize) {
+    // SAFETY: The caller gives up the memory.
+    unsafe { kmalloc::kfree_sized(p, size) };
+}
+
+#[no_mangle]
 pub(crate) unsafe extern "C" fn quarry_ksize(p: *const c_void) -> usize {
     kmalloc::ksize(p)
 }
@@ -633,6 +641,12 @@ pub(crate) unsafe extern "C" fn quarry_kvrealloc_node_align(
 pub(crate) unsafe extern "C" fn quarry_kvfree(p: *const c_void) {
     // SAFETY: The caller gives up the memory.
     unsafe { kvmalloc::kvfree(p) };
+}
+
+#[no_mangle]
+pub(crate) unsafe extern "C" fn quarry_kvfree_sized(p: *const c_void, size: usize) {
+    // SAFETY: The caller gives up the memory.
+    unsafe { kvmalloc::kvfree_sized(p, size) };
 }
 
 #[no_mangle]

@@ -63,6 +63,7 @@ use kernel::{
 mod class;
 mod nolock;
 mod resize;
+mod sized;
 
 pub(crate) use nolock::{
     kfree_nolock,
@@ -70,6 +71,7 @@ pub(crate) use nolock::{
     nolock_failed, //
 };
 pub(crate) use resize::krealloc;
+pub(crate) use sized::kfree_sized;
 
 use class::SIZES;
 

@@ -9,6 +9,10 @@ use crate::{
     kmalloc,
     page_alloc::NO_NODE,
     preset::Preset,
+    report::{
+        self,
+        BadFree, //
+    },
     vmap_alloc, //
 };
 use core::{
@@ -156,5 +160,29 @@ pub(crate) unsafe fn kvfree(pointer: *const c_void) {
     } else {
         // SAFETY: By the contract of this function.
         unsafe { kmalloc::kfree(pointer) };
+    }
+}
+
+/// Frees memory of [`kvmalloc`] or [`kvrealloc`] that was last given `size` bytes.
+///
+/// An area knows its size to the byte, and contiguous memory as [`kmalloc::kfree_sized`] says.
+///
+/// Context: As [`kvfree`].
+///
+/// # Safety
+///
+/// As for [`kvfree`].
+pub(crate) unsafe fn kvfree_sized(pointer: *const c_void, size: usize) {
+    if !vmap_alloc::is_area(pointer) {
+        // SAFETY: By the contract of this function.
+        return unsafe { kmalloc::kfree_sized(pointer, size) };
+    }
+    match vmap_alloc::requested(pointer) {
+        Some(had) if had != size => {
+            report::bad_free("quarry_kvfree_sized", pointer, BadFree::Size);
+        }
+        // What is no live area is reported there.
+        // SAFETY: By the contract of this function.
+        _ => unsafe { vmap_alloc::vfree(pointer) },
     }
 }

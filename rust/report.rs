@@ -68,16 +68,19 @@ pub(crate) enum BadFree {
     OtherCache,
     /// The cache that it was to go back to is no more.
     DeadCache,
+    /// It is given another size than it can have.
+    Size,
 }
 
 impl BadFree {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Foreign,
         Self::Double,
         Self::Interior,
         Self::Mismatch,
         Self::OtherCache,
         Self::DeadCache,
+        Self::Size,
     ];
 
     fn as_str(self) -> &'static str {
@@ -88,6 +91,7 @@ impl BadFree {
             Self::Mismatch => "allocated by another function, or with another order",
             Self::OtherCache => "the object belongs to another cache",
             Self::DeadCache => "the cache has been destroyed",
+            Self::Size => "allocated with another size",
         }
     }
 }

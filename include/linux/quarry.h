@@ -268,6 +268,20 @@ void quarry_kfree(const void *p);
 void quarry_kfree_sensitive(const void *p);
 
 /**
+ * quarry_kfree_sized() - Frees memory whose size is known.
+ * @p: as for quarry_kfree()
+ * @size: the size that it was allocated with, or was last reallocated to
+ *
+ * If the memory cannot have that size, this is reported, and the memory is left
+ * alone: 0 is wrong, and so is more than quarry_ksize() gives. Less is right, as
+ * memory that quarry_krealloc() makes smaller stays in place. ZERO_SIZE_PTR has
+ * size 0, and NULL any size.
+ *
+ * Context: Any.
+ */
+void quarry_kfree_sized(const void *p, size_t size);
+
+/**
  * quarry_ksize() - Returns the usable size of an allocation.
  * @p: memory of quarry_kmalloc(), NULL or ZERO_SIZE_PTR
  *
@@ -455,6 +469,18 @@ void *quarry_kvrealloc_node_align(const void *p, size_t size, unsigned long alig
  * Context: Process context if the memory is an area, any otherwise.
  */
 void quarry_kvfree(const void *p);
+
+/**
+ * quarry_kvfree_sized() - Frees kvmalloc memory whose size is known.
+ * @p: as for quarry_kvfree()
+ * @size: the size that it was allocated with, or was last reallocated to
+ *
+ * Contiguous memory is checked as by quarry_kfree_sized(). An area knows its size,
+ * and every other is wrong.
+ *
+ * Context: As quarry_kvfree().
+ */
+void quarry_kvfree_sized(const void *p, size_t size);
 
 static inline void *quarry_kvzalloc(size_t size, gfp_t gfp)
 {

@@ -78,6 +78,12 @@ fn node(nid: NumaNode) -> c_int {
         .unwrap_or(bindings::NUMA_NO_NODE)
 }
 
+/// Returns the size that is asked for: multiples of a power of two are aligned to it.
+#[inline]
+fn bytes(layout: Layout) -> usize {
+    layout.pad_to_align().size()
+}
+
 /// A function that allocates, changes the size, and frees.
 type Realloc =
     unsafe extern "C" fn(*const c_void, usize, c_ulong, bindings::gfp_t, c_int) -> *mut c_void;
@@ -110,8 +116,7 @@ unsafe fn realloc(
         let dangling = NonNull::new(dangling).ok_or(AllocError)?;
         return Ok(NonNull::slice_from_raw_parts(dangling, 0));
     }
-    // Sizes that are multiples of a power of two are aligned to it.
-    let size = layout.pad_to_align().size();
+    let size = bytes(layout);
     // CAST: `c_ulong` is as wide as `usize`.
     let align = layout.align() as c_ulong;
     // SAFETY: By the contract of this function.
@@ -122,10 +127,10 @@ unsafe fn realloc(
 
 /// Makes a type an allocator over one of the functions.
 macro_rules! allocator {
-    ($name:ident, $min_align:expr, $function:path) => {
+    ($name:ident, $min_align:expr, $function:path, $free:path) => {
         // SAFETY: Memory lives until it is freed, and `realloc` takes what `realloc` gave. It keeps the
         // guarantees: sizes are rounded up to the alignment, and what is so large is aligned, or refused;
-        // contents are kept.
+        // contents are kept. `free` gives the size that `realloc` asked for last.
         unsafe impl Allocator for $name {
             const MIN_ALIGN: usize = $min_align;
 
@@ -140,10 +145,35 @@ macro_rules! allocator {
                 // SAFETY: By the contract of this function.
                 unsafe { realloc($function, ptr, layout, old_layout, flags, nid) }
             }
+
+            #[inline]
+            unsafe fn free(ptr: NonNull<u8>, layout: Layout) {
+                // What has no size was never allocated.
+                if layout.size() != 0 {
+                    // SAFETY: By the contract of this function.
+                    unsafe { $free(ptr.as_ptr().cast_const().cast(), bytes(layout)) };
+                }
+            }
         }
     };
 }
 
-allocator!(Kmalloc, 8, sys::quarry_krealloc_node_align);
-allocator!(Vmalloc, PAGE_SIZE, sys::quarry_vrealloc_node_align);
-allocator!(KVmalloc, 8, sys::quarry_kvrealloc_node_align);
+allocator!(
+    Kmalloc,
+    8,
+    sys::quarry_krealloc_node_align,
+    sys::quarry_kfree_sized
+);
+// The second frees areas too.
+allocator!(
+    Vmalloc,
+    PAGE_SIZE,
+    sys::quarry_vrealloc_node_align,
+    sys::quarry_kvfree_sized
+);
+allocator!(
+    KVmalloc,
+    8,
+    sys::quarry_kvrealloc_node_align,
+    sys::quarry_kvfree_sized
+);

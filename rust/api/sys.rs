@@ -56,6 +56,7 @@ extern "C" {
     ) -> *mut quarry_cache;
     pub(crate) fn quarry_cache_free(c: *mut quarry_cache, obj: *mut c_void);
     pub(crate) fn quarry_cache_release(c: *mut quarry_cache);
+    pub(crate) fn quarry_kfree_sized(p: *const c_void, size: usize);
     pub(crate) fn quarry_krealloc_node_align(
         p: *const c_void,
         size: usize,
@@ -63,6 +64,7 @@ extern "C" {
         gfp: gfp_t,
         nid: c_int,
     ) -> *mut c_void;
+    pub(crate) fn quarry_kvfree_sized(p: *const c_void, size: usize);
     pub(crate) fn quarry_kvrealloc_node_align(
         p: *const c_void,
         size: usize,

@@ -40,6 +40,8 @@ macro_rules! same_in_api {
 }
 
 same_in_api! {
+    quarry_kfree_sized(*const c_void, usize);
+    quarry_kvfree_sized(*const c_void, usize);
     quarry_krealloc_node_align(
         *const c_void, usize, c_ulong, bindings::gfp_t, c_int
     ) -> *mut c_void;

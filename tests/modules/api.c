@@ -531,6 +531,7 @@ static const struct ktap_test tests[] = {
 	KTAP_TEST(foreign_frees_are_refused),
 	KTAP_TEST(interior_frees_are_refused),
 	KTAP_TEST(frees_by_another_function_are_refused),
+	KTAP_TEST(frees_with_another_size_are_refused),
 	KTAP_TEST(frees_in_bulk_are_refused_one_by_one),
 	KTAP_TEST(pools_check_their_arguments),
 	KTAP_TEST(pools_have_limits),

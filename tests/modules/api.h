@@ -9,6 +9,7 @@ void double_frees_are_refused(void);
 void foreign_frees_are_refused(void);
 void interior_frees_are_refused(void);
 void frees_by_another_function_are_refused(void);
+void frees_with_another_size_are_refused(void);
 void frees_in_bulk_are_refused_one_by_one(void);
 
 /* api_resize.c */

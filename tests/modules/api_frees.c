@@ -261,6 +261,103 @@ void frees_by_another_function_are_refused(void)
 	CHECK(quarry_validate() == 0);
 }
 
+/* Frees with sizes that cannot be, then with one that can. */
+static void refuse_sizes(void *p, size_t room, size_t right)
+{
+	if (!CHECK(p))
+		return;
+	memset(p, 0x5e, right);
+	quarry_kfree_sized(p, room + 1);
+	quarry_kfree_sized(p, 0);
+	quarry_kfree_sized(p, SIZE_MAX);
+	quarry_kvfree_sized(p, room + 1);
+	/* None of these has freed it. */
+	CHECK(quarry_ksize(p) == room);
+	CHECK(!memchr_inv(p, 0x5e, right));
+	quarry_kfree_sized(p, right);
+	CHECK(quarry_ksize(p) == 0);
+	/* That was that. */
+	quarry_kfree_sized(p, right);
+}
+
+void frees_with_another_size_are_refused(void)
+{
+	struct quarry_pool *pool;
+	struct quarry_cache *cache;
+	unsigned int i;
+	void *p, *q;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = quarry_kmalloc(sizes[i], GFP_KERNEL);
+		refuse_sizes(p, quarry_ksize(p), sizes[i]);
+	}
+
+	/* What shrinks stays in place, down to a byte; what grows may move. */
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = quarry_krealloc(quarry_kmalloc(sizes[i], GFP_KERNEL), 1, GFP_KERNEL);
+		refuse_sizes(p, quarry_ksize(p), 1);
+		p = quarry_krealloc(quarry_kmalloc(8, GFP_KERNEL), sizes[i], GFP_KERNEL);
+		refuse_sizes(p, quarry_ksize(p), sizes[i]);
+	}
+
+	pool = quarry_pool_create("sized", &(struct quarry_pool_args){ .limit = 8 << 20 });
+	NEED(!IS_ERR(pool));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = quarry_pool_kmalloc(pool, sizes[i], GFP_KERNEL);
+		refuse_sizes(p, quarry_ksize(p), sizes[i]);
+	}
+	p = quarry_pool_vmalloc(pool, 5000);
+	NEED(p);
+	quarry_kvfree_sized(p, 5001);
+	CHECK(quarry_vmalloc_to_page(p));
+	quarry_kvfree_sized(p, 5000);
+	CHECK(!quarry_vmalloc_to_page(p));
+	CHECK(quarry_pool_destroy(pool) == 0);
+
+	/* No bytes, and nothing. */
+	quarry_kfree_sized(ZERO_SIZE_PTR, 0);
+	quarry_kfree_sized(ZERO_SIZE_PTR, 1);
+	quarry_kvfree_sized(ZERO_SIZE_PTR, 1);
+	quarry_kfree_sized(NULL, 100);
+	quarry_kvfree_sized(NULL, 100);
+
+	/* An object of a cache goes back to that, as by quarry_kfree(). */
+	cache = quarry_cache_create("test-sized", 100, 0, 0, NULL);
+	NEED(cache);
+	p = quarry_cache_alloc(cache, GFP_KERNEL);
+	refuse_sizes(p, quarry_ksize(p), 100);
+	CHECK(quarry_cache_destroy(cache) == 0);
+
+	/* Interior, foreign. */
+	p = quarry_kmalloc(100, GFP_KERNEL);
+	NEED(p);
+	quarry_kfree_sized(p + 8, 92);
+	quarry_kfree_sized(&pool, sizeof(pool));
+	CHECK(quarry_ksize(p));
+	quarry_kfree_sized(p, 100);
+
+	/* An area has the one size that it was given last. */
+	p = quarry_vmalloc(3 * PAGE_SIZE - 5);
+	NEED(p);
+	quarry_kvfree_sized(p, 3 * PAGE_SIZE);
+	quarry_kvfree_sized(p, 3 * PAGE_SIZE - 6);
+	quarry_kvfree_sized(p, 0);
+	quarry_kfree_sized(p, 3 * PAGE_SIZE - 5);
+	CHECK(quarry_vmalloc_to_page(p));
+	q = quarry_vrealloc(p, 2 * PAGE_SIZE + 1, GFP_KERNEL);
+	NEED(q);
+	quarry_kvfree_sized(q, 3 * PAGE_SIZE - 5);
+	CHECK(quarry_vmalloc_to_page(q));
+	p = quarry_vrealloc(q, 100 * PAGE_SIZE + 1, GFP_KERNEL);
+	NEED(p);
+	quarry_kvfree_sized(p, 2 * PAGE_SIZE + 1);
+	CHECK(quarry_vmalloc_to_page(p));
+	quarry_kvfree_sized(p, 100 * PAGE_SIZE + 1);
+	CHECK(!quarry_vmalloc_to_page(p));
+	quarry_kvfree_sized(p, 100 * PAGE_SIZE + 1);
+	CHECK(quarry_validate() == 0);
+}
+
 void frees_in_bulk_are_refused_one_by_one(void)
 {
 	struct quarry_cache *cache = quarry_cache_create("test-bulk-free", 64, 0, 0, NULL);
