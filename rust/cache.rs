@@ -93,6 +93,7 @@ use kernel::{
 mod bulk;
 mod dead;
 mod guarded;
+mod later;
 mod name;
 mod nolock;
 mod registry;

@@ -29,6 +29,7 @@ use crate::{
     },
     pool::Order,
     preset::Preset,
+    published::Published,
     report::{
         self,
         BadFree, //
@@ -46,14 +47,7 @@ use core::{
         null_mut,
         NonNull, //
     },
-    sync::atomic::{
-        AtomicPtr,
-        Ordering::{
-            Acquire,
-            Relaxed,
-            Release, //
-        }, //
-    }, //
+    sync::atomic::Ordering::Relaxed, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -90,8 +84,8 @@ const _: () = assert!(SLOTS <= NR_CLASSES);
 type Caches = [&'static Cache; SLOTS];
 
 /// The classes of each account, by its number.
-static CHARGED: [AtomicPtr<Caches>; NR_ACCOUNTS] =
-    [const { AtomicPtr::new(null_mut()) }; NR_ACCOUNTS];
+static CHARGED: [Published<Caches>; NR_ACCOUNTS] =
+    [const { Published::nothing() }; NR_ACCOUNTS];
 
 /// The classes that are charged to no account.
 static CLASSES: Global<Caches> = Global::new();
@@ -232,8 +226,7 @@ pub(crate) fn kmalloc_charged(account: &Account, size: usize, gfp: Gfp, nid: i32
 
 /// Returns the classes of an account.
 fn charged(account: &Account) -> Option<&Caches> {
-    // ORDERING: Acquire pairs with the Release in `open`: the classes are made.
-    let caches = CHARGED.get(account.number())?.load(Acquire);
+    let caches = CHARGED.get(account.number())?.get();
     // SAFETY: Null, or classes that stay until the account is closed, which nobody then uses.
     unsafe { caches.as_ref() }
 }
@@ -492,8 +485,7 @@ pub(crate) fn open(account: &'static Account, name: &str) -> Result {
         // SAFETY: Made above and not used.
         unsafe { end_caches(&caches) };
     })?;
-    // ORDERING: Release pairs with the Acquire in `charged`.
-    slot.store(KBox::into_raw(boxed), Release);
+    slot.publish(KBox::into_raw(boxed));
     Ok(())
 }
 
@@ -508,8 +500,7 @@ pub(crate) unsafe fn close(account: &Account) {
     let Some(slot) = CHARGED.get(account.number()) else {
         return;
     };
-    // ORDERING: As in `charged`.
-    let caches = slot.swap(null_mut(), Acquire);
+    let caches = slot.withdraw();
     if !caches.is_null() {
         // SAFETY: Stored by `open`; nobody uses it, by the contract of this function.
         let caches = unsafe { KBox::from_raw(caches) };

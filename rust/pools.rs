@@ -38,12 +38,7 @@ use core::{
     },
     sync::atomic::{
         AtomicPtr,
-        AtomicUsize,
-        Ordering::{
-            Acquire,
-            Relaxed,
-            Release, //
-        }, //
+        Ordering::Relaxed, //
     }, //
 };
 use kernel::{
@@ -55,7 +50,10 @@ use kernel::{
     }, //
 };
 
+mod holds;
 mod purge;
+
+use holds::Holds;
 
 /// Longest name: with a colon and the name of a class behind it, it is still a cache's.
 const LONGEST_NAME: usize = 15;
@@ -66,7 +64,7 @@ pub(crate) struct Pool {
     name: Name,
     id: u32,
     /// Those who are about to allocate from it, and keep it from being destroyed.
-    holds: AtomicUsize,
+    holds: Holds,
     /// Whether it belongs to code in the kernel, which alone may destroy it.
     is_kernels: bool,
 }
@@ -159,8 +157,7 @@ impl core::ops::Deref for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // ORDERING: Release pairs with the Acquire in `destroy`: whoever held it is done with it.
-        self.holds.fetch_sub(1, Release);
+        self.holds.end();
     }
 }
 
@@ -257,7 +254,7 @@ impl Pools {
                 account,
                 name,
                 id,
-                holds: AtomicUsize::new(0),
+                holds: Holds::new(),
                 is_kernels,
             },
         );
@@ -296,8 +293,8 @@ pub(crate) unsafe fn destroy(wanted: impl Fn(&Pool) -> bool, rest: Rest) -> Resu
     let mut pools = POOLS.lock();
     let this = pools.iter().find(|pool| wanted(pool)).ok_or(ENOENT)?;
     let (pool, account) = (NonNull::from(this), this.account());
-    // ORDERING: Holds are taken under the lock; Acquire pairs with the Release in `Held::drop`.
-    if this.holds.load(Acquire) != 0 {
+    // Under the lock that `add` is called under.
+    if !this.holds.is_none() {
         return Err(EBUSY);
     }
     if rest == Rest::Goes {
@@ -425,8 +422,8 @@ pub(crate) fn hold(id: u32) -> Result<Held> {
     with_first(
         |pool| pool.id == id,
         |pool| {
-            // ORDERING: Under the lock that `destroy` takes.
-            pool.holds.fetch_add(1, Relaxed);
+            // Under the lock that `destroy` takes.
+            pool.holds.add();
             Held(NonNull::from(pool))
         },
     )

@@ -39,6 +39,7 @@ mod pool;
 mod pools;
 mod preempt;
 mod preset;
+mod published;
 mod random;
 mod reclaimable;
 mod report;

@@ -2,21 +2,18 @@
 
 //! What is said when memory is freed that cannot be, or a cache is used that is no more.
 
+mod unsaid;
+
 use crate::module_parameters;
 use core::{
     ffi::c_void,
-    ptr::null_mut,
     sync::atomic::{
-        AtomicPtr,
         AtomicU64,
-        Ordering::{
-            Acquire,
-            Relaxed,
-            Release, //
-        }, //
+        Ordering::Relaxed, //
     }, //
 };
 use kernel::prelude::*;
+use unsaid::Unsaid;
 
 /// Returns how many reports of a kind are printed before they are only counted.
 pub(crate) fn loud() -> u64 {
@@ -27,19 +24,8 @@ static BAD_USES: AtomicU64 = AtomicU64::new(0);
 static BAD_FREES: AtomicU64 = AtomicU64::new(0);
 static SAID: AtomicU64 = AtomicU64::new(0);
 
-/// Refused frees of one kind that could not be reported when they were found.
-struct Unsaid {
-    count: AtomicU64,
-    /// The last of them.
-    pointer: AtomicPtr<c_void>,
-}
-
-static UNSAID: [Unsaid; BadFree::ALL.len()] = [const {
-    Unsaid {
-        count: AtomicU64::new(0),
-        pointer: AtomicPtr::new(null_mut()),
-    }
-}; BadFree::ALL.len()];
+/// Refused frees, by kind, that could not be reported when they were found.
+static UNSAID: [Unsaid; BadFree::ALL.len()] = [const { Unsaid::new() }; BadFree::ALL.len()];
 
 /// Returns how many frees were refused.
 pub(crate) fn bad_frees() -> u64 {
@@ -152,9 +138,7 @@ pub(crate) fn bad_free_unsaid(pointer: *const c_void, found: BadFree) {
     BAD_FREES.fetch_add(1, Relaxed);
     let kinds = BadFree::ALL.iter().zip(&UNSAID);
     for (_, unsaid) in kinds.filter(|(kind, _)| **kind == found) {
-        // ORDERING: Of several pointers any is good. Release pairs with the Acquire in `say_unsaid`.
-        unsaid.pointer.store(pointer.cast_mut(), Relaxed);
-        unsaid.count.fetch_add(1, Release);
+        unsaid.note(pointer);
     }
 }
 
@@ -163,10 +147,8 @@ pub(crate) fn bad_free_unsaid(pointer: *const c_void, found: BadFree) {
 /// Context: Any but NMI.
 pub(crate) fn say_unsaid(function: &str) {
     for (kind, unsaid) in BadFree::ALL.iter().zip(&UNSAID) {
-        // ORDERING: Acquire pairs with the Release in `bad_free_unsaid`: there is a pointer.
-        if unsaid.count.load(Relaxed) != 0 && unsaid.count.swap(0, Acquire) != 0 {
-            // ORDERING: As above.
-            say(function, unsaid.pointer.load(Relaxed), *kind);
+        if let Some(pointer) = unsaid.take() {
+            say(function, pointer, *kind);
         }
     }
 }

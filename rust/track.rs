@@ -30,6 +30,7 @@ use crate::{
         About, //
     },
     preempt,
+    published::Published,
     requests::{
         self,
         KBox,
@@ -40,20 +41,12 @@ use crate::{
 use core::{
     alloc::Layout,
     ffi::CStr,
-    ptr::{
-        null_mut,
-        NonNull, //
-    },
+    ptr::NonNull,
     sync::atomic::{
         AtomicBool,
-        AtomicPtr,
         AtomicU64,
         AtomicU8,
-        Ordering::{
-            Acquire,
-            Relaxed,
-            Release, //
-        }, //
+        Ordering::Relaxed, //
     }, //
 };
 use kernel::{
@@ -85,7 +78,7 @@ static STAGES: [AtomicU8; NR_SCOPES] = [const { AtomicU8::new(Stage::Off as u8) 
 /// Whether a stage of any scope is not `Off`.
 static ANY: AtomicBool = AtomicBool::new(false);
 /// Made when something is tracked first; it stays until `exit`.
-static TRACKER: AtomicPtr<Tracker> = AtomicPtr::new(null_mut());
+static TRACKER: Published<Tracker> = Published::nothing();
 
 /// What an allocation belongs to, and tracking is switched on for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,9 +192,8 @@ pub(crate) fn is_on() -> bool {
 }
 
 fn tracker() -> Option<&'static Tracker> {
-    // ORDERING: Acquire pairs with the Release in `prepare`.
     // SAFETY: Null, or made by `prepare`; it stays until `exit`, when nobody calls.
-    unsafe { TRACKER.load(Acquire).as_ref() }
+    unsafe { TRACKER.get().as_ref() }
 }
 
 /// Notes an allocation, if its scope is tracked.
@@ -557,8 +549,7 @@ pub(crate) fn prepare() -> Result {
         lost: AtomicU64::new(0),
     };
     let tracker = KBox::into_raw(KBox::new(tracker, GFP_KERNEL)?);
-    // ORDERING: Release pairs with the Acquire in `tracker`.
-    TRACKER.store(tracker, Release);
+    TRACKER.publish(tracker);
     Ok(())
 }
 
@@ -587,14 +578,13 @@ pub(crate) fn drop_untracked() {
 ///
 /// Nobody allocates or frees any more.
 pub(crate) unsafe fn exit() {
-    // ORDERING: By the contract of this function, nobody else looks.
-    let tracker = TRACKER.swap(null_mut(), Relaxed);
+    let tracker = TRACKER.withdraw();
     if tracker.is_null() {
         return;
     }
     // SAFETY: Made by `prepare`, and nobody uses it.
     let tracker = unsafe { KBox::from_raw(tracker) };
-    // ORDERING: As above.
+    // ORDERING: By the contract of this function, nobody else looks.
     ANY.store(false, Relaxed);
     tracker.drop_records(|_| true);
     let mut at = tracker.sites.lock().first.take();

@@ -19,6 +19,7 @@ use super::{
     find,
     free_slow,
     guarded::Notes,
+    later::Later,
     slab_head::{
         SlabRef,
         OBJECT_FREE,
@@ -56,13 +57,7 @@ use core::{
     sync::atomic::{
         AtomicPtr,
         AtomicU64,
-        AtomicUsize,
-        Ordering::{
-            AcqRel,
-            Acquire,
-            Relaxed,
-            Release, //
-        }, //
+        Ordering::Relaxed, //
     }, //
 };
 use kernel::{
@@ -78,9 +73,8 @@ struct Link(*mut Link);
 struct Left {
     /// The interrupt that does it. First, so that its address is that of the whole.
     work: Opaque<bindings::irq_work>,
-    first: AtomicPtr<Link>,
-    /// How many are freeing what was in the list.
-    busy: AtomicUsize,
+    /// Objects to free.
+    list: Later<Link>,
     /// A cache whose magazines were empty.
     wanted: AtomicPtr<Cache>,
 }
@@ -215,21 +209,9 @@ impl Left {
 
     /// Puts an object that is the caller's into the list.
     fn put(&self, object: NonNull<Link>) {
-        // ORDERING: Only followed if the exchange below agrees.
-        let mut first = self.first.load(Relaxed);
-        loop {
-            // SAFETY: The object is ours and has at least a word.
-            unsafe { object.write(Link(first)) };
-            // ORDERING: Release pairs with the Acquire in `free_all`: link and state are there.
-            let put = self
-                .first
-                .compare_exchange(first, object.as_ptr(), Release, Relaxed);
-            match put {
-                Ok(_) => return,
-                // Something interrupted this, and has put what it had, or somebody has taken the list.
-                Err(now) => first = now,
-            }
-        }
+        // SAFETY: The object is ours and has at least a word.
+        self.list
+            .put(object, |next| unsafe { object.write(Link(next)) });
     }
 
     /// Frees what is in the list.
@@ -237,22 +219,13 @@ impl Left {
     /// Context: Any but NMI.
     fn free_all(&self) {
         let _pinned = preempt::pin();
-        // ORDERING: Before the list is taken: see there.
-        self.busy.fetch_add(1, Relaxed);
-        // ORDERING: Acquire pairs with the Release in `put`. Release pairs with the Acquire of the same
-        // exchange by `settle` on another CPU, which finds nothing then, and sees that somebody is busy.
-        let mut at = self.first.swap(null_mut(), AcqRel);
-        while let Some(object) = NonNull::new(at) {
-            match Self::free_one(object) {
-                Some(next) => at = next,
-                None => {
-                    pr_err!("an object was written to after quarry_kfree_nolock(); it and those freed before it are lost\n");
-                    break;
-                }
+        self.list.do_all(|object| {
+            let next = Self::free_one(object);
+            if next.is_none() {
+                pr_err!("an object was written to after quarry_kfree_nolock(); it and those freed before it are lost\n");
             }
-        }
-        // ORDERING: Release pairs with the Acquire in `settle`: the objects are free.
-        self.busy.fetch_sub(1, Release);
+            next
+        });
     }
 
     /// Frees an object of a list, and returns the next. `None` if it is none.
@@ -301,8 +274,7 @@ pub(super) fn settle() {
     }
     // Whoever it is has preemption off, or is an interrupt.
     for left in left().iter() {
-        // ORDERING: Acquire pairs with the Release in `free_all`.
-        while left.busy.load(Acquire) != 0 {
+        while left.list.is_busy() {
             // SAFETY: The caller may sleep.
             unsafe { bindings::quarry_helper_cond_resched() };
         }
@@ -316,7 +288,9 @@ pub(super) fn settle() {
 /// Called once, before anything else of this module.
 pub(crate) unsafe fn init() -> Result {
     let set_up = |_cpu: u32, left: *mut Left| {
-        // SAFETY: Cleared memory, and zeroes are a `Left` with nothing to do.
+        // SAFETY: Not shared yet.
+        unsafe { (&raw mut (*left).list).write(Later::new()) };
+        // SAFETY: Cleared memory, and zeroes are the rest of a `Left` with nothing to do.
         let work = unsafe { &*left }.work.get();
         // SAFETY: Not shared yet.
         unsafe { bindings::quarry_helper_init_irq_work(work, Some(on_irq_work)) };

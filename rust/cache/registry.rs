@@ -20,6 +20,7 @@ use crate::{
     bindings,
     guard,
     percpu::wait_for_hotplug,
+    published::Published,
     requests::{
         KBox,
         KVec, //
@@ -33,13 +34,6 @@ use core::{
     ptr::{
         null_mut,
         NonNull, //
-    },
-    sync::atomic::{
-        AtomicPtr,
-        Ordering::{
-            Acquire,
-            Release, //
-        }, //
     }, //
 };
 use kernel::{
@@ -99,21 +93,19 @@ pub(crate) struct Observer {
     pub(crate) destroyed: fn(u32),
 }
 
-static OBSERVER: AtomicPtr<Observer> = AtomicPtr::new(null_mut());
+static OBSERVER: Published<Observer> = Published::nothing();
 
 /// Says who is told from now on, if anybody.
 pub(crate) fn observe(observer: Option<&'static Observer>) {
     let observer = observer.map_or(null_mut(), |observer| {
         core::ptr::from_ref(observer).cast_mut()
     });
-    // ORDERING: Release pairs with the Acquire in `observer`: what the observer needs is set up.
-    OBSERVER.store(observer, Release);
+    OBSERVER.publish(observer);
 }
 
 fn observer() -> Option<&'static Observer> {
-    // ORDERING: Acquire pairs with the Release in `observe`.
     // SAFETY: Null, or from a reference that is good for as long as the module.
-    unsafe { OBSERVER.load(Acquire).as_ref() }
+    unsafe { OBSERVER.get().as_ref() }
 }
 
 /// Sets up the list.

@@ -8,7 +8,7 @@
 //! - Callers who may wait or fail leave the reserve alone: they get what lies below `limit - reserve`.
 
 use super::Urgency;
-use core::sync::atomic::{
+use crate::sync::{
     AtomicU64,
     AtomicUsize,
     Ordering::Relaxed, //

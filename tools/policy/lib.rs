@@ -4,6 +4,9 @@
 
 #[path = "../../rust/policy.rs"]
 mod policy;
+#[allow(unused_imports)]
+#[path = "../../rust/sync.rs"]
+mod sync;
 
 // The policy files import these from the root of their crate.
 #[allow(unused_imports)]

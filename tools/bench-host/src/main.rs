@@ -5,6 +5,9 @@
 #[path = "../../../rust/policy.rs"]
 mod policy;
 mod quarry;
+#[allow(unused_imports)]
+#[path = "../../../rust/sync.rs"]
+mod sync;
 
 // The policy files, too, import these from the root of their crate.
 #[cfg(test)]
