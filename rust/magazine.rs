@@ -11,6 +11,10 @@ use crate::{
     metadata::{
         self,
         About, //
+    },
+    sync::{
+        AtomicU32,
+        Ordering::Relaxed, //
     }, //
 };
 use core::{
@@ -21,10 +25,7 @@ use core::{
     },
     mem::MaybeUninit,
     ptr::NonNull,
-    sync::atomic::{
-        AtomicU8,
-        Ordering::Relaxed, //
-    }, //
+    sync::atomic::AtomicU8, //
 };
 
 /// Where the memory of a free thing begins, in the kernel's linear mapping.
@@ -168,7 +169,8 @@ pub(crate) const TO_STATE: usize = ROUNDS * 8;
 /// magazine loaded, the CPU knows the fill instead.
 #[repr(C)]
 pub(crate) struct Magazine {
-    fill: Cell<u32>,
+    /// Written by the magazine's owner; other CPUs count what is in it meanwhile.
+    fill: AtomicU32,
     limit: u32,
     next: Cell<Option<NonNull<Magazine>>>,
     addresses: UnsafeCell<[MaybeUninit<Address>; ROUNDS]>,
@@ -193,7 +195,7 @@ impl Magazine {
     const fn with_limit(limit: u32) -> Self {
         // INVARIANT: `fill` is 0.
         Self {
-            fill: Cell::new(0),
+            fill: AtomicU32::new(0),
             limit,
             next: Cell::new(None),
             addresses: UnsafeCell::new([const { MaybeUninit::uninit() }; ROUNDS]),
@@ -246,32 +248,40 @@ impl Magazine {
 
     /// Returns where the entry behind the last lies, while no CPU has the magazine loaded.
     pub(crate) fn top(&self) -> Place {
-        self.base().wrapping_add(self.fill.get() as usize)
+        // CAST: Lossless.
+        self.base().wrapping_add(self.count() as usize)
     }
 
     /// Says where the entry behind the last lies, when a CPU unloads the magazine.
     pub(crate) fn set_top(&self, top: Place) {
         // CAST: At most `limit`.
+        let fill = (top.addr().wrapping_sub(self.base().addr()) / 8) as u32;
         // INVARIANT: The CPU kept it so.
-        self.fill
-            .set((top.addr().wrapping_sub(self.base().addr()) / 8) as u32);
+        // ORDERING: As in `count`.
+        self.fill.store(fill, Relaxed);
     }
 
     /// Returns the number of entries, while no CPU has the magazine loaded.
+    ///
+    /// For others than the owner, as many as there were at some time.
     pub(crate) fn count(&self) -> u32 {
-        self.fill.get()
+        // ORDERING: The owner's own number; to others it is one for statistics.
+        self.fill.load(Relaxed)
     }
 
     /// Returns whether there is room for another entry, while no CPU has the magazine loaded.
     pub(crate) fn is_full(&self) -> bool {
-        self.fill.get() == self.limit
+        self.count() == self.limit
     }
 
     /// Empties the magazine, passing its entries on.
     ///
     /// Nobody else uses the magazine, and no CPU has it loaded.
     pub(crate) fn empty(&self, take: impl FnOnce(Entries<'_>)) {
-        let count = self.fill.replace(0) as usize;
+        // CAST: Lossless.
+        let count = self.count() as usize;
+        // ORDERING: As in `count`.
+        self.fill.store(0, Relaxed);
         if count != 0 {
             // SAFETY: By the type invariants these are initialised; nobody else uses the magazine
             // until `take` returns.

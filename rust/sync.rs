@@ -7,6 +7,7 @@
 pub(crate) use core::sync::atomic::{
     AtomicBool,
     AtomicPtr,
+    AtomicU32,
     AtomicU64,
     AtomicUsize,
     Ordering, //

@@ -38,7 +38,11 @@ use crate::{
         AtomicBool,
         AtomicPtr,
         AtomicU64,
-        Ordering::Relaxed, //
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release, //
+        }, //
     }, //
 };
 use core::ptr::NonNull;
@@ -131,13 +135,13 @@ impl Cpu {
     }
 
     fn loaded(&self) -> &Magazine {
-        // ORDERING: Written by this CPU; others find a magazine that they only count.
+        // ORDERING: Written by this CPU; others do not look into it.
         // SAFETY: Never null, and magazines live as long as the front.
         unsafe { &*self.loaded.load(Relaxed) }
     }
 
     fn spare(&self) -> &Magazine {
-        // ORDERING: As in `loaded`.
+        // ORDERING: Written by this CPU; others use `cached`.
         // SAFETY: As in `loaded`.
         unsafe { &*self.spare.load(Relaxed) }
     }
@@ -156,7 +160,11 @@ impl Cpu {
 
     /// Returns the number of entries in the magazines, see [`Cpu::fill`].
     pub(super) fn cached(&self) -> usize {
-        self.fill() + self.spare().count() as usize
+        // ORDERING: Acquire pairs with the Release in `exchange_spare`: what another CPU has made is complete.
+        // SAFETY: As in `spare`.
+        let spare = unsafe { &*self.spare.load(Acquire) };
+        // CAST: Lossless.
+        self.fill() + spare.count() as usize
     }
 
     /// Adds the counters to a sum; what goes on meanwhile makes them a little wrong.
@@ -424,8 +432,8 @@ impl<'a> Section<'a> {
     /// Makes a magazine the spare one, and returns the one that was.
     fn exchange_spare(&self, magazine: NonNull<Magazine>) -> NonNull<Magazine> {
         let old = NonNull::from(self.cpu.spare());
-        // ORDERING: Written by this CPU; see `loaded` for others.
-        self.cpu.spare.store(magazine.as_ptr(), Relaxed);
+        // ORDERING: Written by this CPU. Release pairs with the Acquire in `cached` by others.
+        self.cpu.spare.store(magazine.as_ptr(), Release);
         old
     }
 

@@ -91,6 +91,7 @@ macro_rules! atomics {
 
 atomics! {
     AtomicBool of bool;
+    AtomicU32 of u32;
     AtomicU64 of u64;
     AtomicPtr<T> of *mut T;
 }
