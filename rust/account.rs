@@ -554,7 +554,8 @@ fn claim(kind: Kind, block: NonNull<u8>, order: Order) -> Result<(), BadFree> {
     if state::change(state, held(kind, order), held(Kind::Stashed, order)) {
         return Ok(());
     }
-    Err(page_alloc::wrong_page(window, frame))
+    // ORDERING: For a report.
+    Err(page_alloc::wrong_state(state.load(Relaxed)))
 }
 
 /// Says what a block is that is ours.

@@ -21,9 +21,7 @@ use crate::{
     requests,
     slab::{
         wrong_in_poison,
-        wrong_in_zone,
-        POISON,
-        POISON_END, //
+        wrong_in_zone, //
     }, //
 };
 use core::sync::atomic::{
@@ -156,12 +154,14 @@ pub(crate) unsafe fn check_poison(subject: &report::Subject<'_>, at: usize, coun
     // SAFETY: By the contract of this function.
     let free = unsafe { bytes(at, count) };
     if let Some(wrong) = wrong_in_poison(free) {
-        let right = if wrong.first + 1 == count {
-            POISON_END
-        } else {
-            POISON
-        };
-        found(subject, "Poison overwritten", at, free, wrong, right);
+        found(
+            subject,
+            "Poison overwritten",
+            at,
+            free,
+            wrong,
+            crate::slab::POISON,
+        );
         crate::slab::poison(free);
     }
 }

@@ -290,7 +290,7 @@ fn large(window: &Window, frame: usize, address: usize, kind: Kind) -> Result<Or
                 Err(BadFree::Interior)
             }
         }
-        _ => Err(page_alloc::wrong_page(window, frame)),
+        _ => Err(page_alloc::wrong_state(state)),
     }
 }
 

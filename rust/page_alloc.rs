@@ -470,7 +470,8 @@ pub(crate) unsafe fn free_in(
 ) -> Result<(), BadFree> {
     let state = window.state(frame);
     if !state::change(state, held(kind, order), cached(order)) {
-        return Err(wrong_page(window, frame));
+        // ORDERING: For a report.
+        return Err(wrong_state(state.load(Relaxed)));
     }
     let entry = Entry { address, state };
     // SAFETY: The state says that the block had been handed out.
@@ -535,33 +536,13 @@ pub(crate) fn empty_quarantine() {
 
 /// Returns what is wrong with a page that was to be freed.
 #[cold]
-pub(crate) fn wrong_page(window: &Window, frame: usize) -> BadFree {
-    const SLAB: u8 = Kind::Slab as u8;
-    // ORDERING: For a report.
-    match window.state(frame).load(Relaxed) & 0xf0 {
+pub(crate) fn wrong_state(state: u8) -> BadFree {
+    match state & 0xf0 {
         ABSENT => BadFree::Foreign,
-        FREE => match around(window, frame) {
-            None => BadFree::Double,
-            // Objects may begin anywhere in it.
-            Some(SLAB) => BadFree::Mismatch,
-            Some(_) => BadFree::Interior,
-        },
         // What is stashed is no caller's: it is on its way back, or was never handed out.
-        CACHED | STASHED => BadFree::Double,
+        FREE | CACHED | STASHED => BadFree::Double,
         _ => BadFree::Mismatch,
     }
-}
-
-/// Returns what the block is that a page lies in, as it is in its state, if that block is somebody's and
-/// begins before the page.
-fn around(window: &Window, frame: usize) -> Option<u8> {
-    let found = (1..NR_ORDERS).find_map(|order| {
-        let first = frame >> order << order;
-        // ORDERING: For a report.
-        let state = window.state(first).load(Relaxed);
-        (first != frame && usize::from(state & 0x0f) >= order).then_some(state & 0xf0)
-    });
-    found.filter(|kind| ![ABSENT, FREE, CACHED, STASHED].contains(kind))
 }
 
 /// Makes an empty zone, in place: it is large, and the stack is small.

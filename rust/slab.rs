@@ -25,7 +25,6 @@ pub(crate) use padding::{
     Padding,
     Wrong,
     POISON,
-    POISON_END,
     REDZONE_FREE,
     REDZONE_LIVE, //
 };

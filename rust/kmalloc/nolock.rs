@@ -94,7 +94,8 @@ fn what_else(address: usize) -> BadFree {
         return BadFree::Interior;
     }
     match window::at(address) {
-        Some((window, frame)) => page_alloc::wrong_page(window, frame),
+        // ORDERING: What others do with what is theirs decides only which refusal it is.
+        Some((window, frame)) => page_alloc::wrong_state(window.state(frame).load(Relaxed)),
         None => BadFree::Foreign,
     }
 }

@@ -11,7 +11,7 @@ use super::{
     must_clear,
     pool,
     with_growth,
-    wrong_page,
+    wrong_state,
     Blocks,
     Kind, //
 };
@@ -144,7 +144,7 @@ fn release(kind: Kind, page: *const bindings::page) -> Result<(Entry, usize), Ba
     // ORDERING: As in `free`.
     let found = state.load(Relaxed);
     if found != held(kind, Order::ZERO) {
-        return Err(wrong_page(window, pfn.frame()));
+        return Err(wrong_state(found));
     }
     state.store(cached(Order::ZERO), Relaxed);
     let address = NonNull::new(pfn.address()).ok_or(BadFree::Foreign)?;
