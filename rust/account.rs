@@ -123,7 +123,7 @@ pub(crate) struct Account {
     waits: bool,
     preset: Preset,
     /// Blocks that were freed and are not to be had again for a while; they are charged.
-    aside: Aside,
+    aside: Option<Aside>,
 }
 
 /// What an account shows.
@@ -168,6 +168,11 @@ impl Account {
             KVVec::with_capacity(room, GFP_KERNEL).map(Blocks)
         };
         let shelves = [shelf(0)?, shelf(1)?, shelf(2)?, shelf(3)?];
+        let aside = if preset.is_fast() {
+            None
+        } else {
+            Some(Aside::new(limit.min(grow::growth().limit))?)
+        };
         let this = KBox::new(
             Self {
                 record: [0; owners::RECORD],
@@ -178,7 +183,7 @@ impl Account {
                 queue: Queue::new(),
                 waits,
                 preset,
-                aside: Aside::new(limit.min(grow::growth().limit)),
+                aside,
             },
             GFP_KERNEL,
         )?;
@@ -335,13 +340,13 @@ impl Account {
             // SAFETY: The block has this many bytes, and by contract its owner has given it up.
             unsafe { page_alloc::clear(block, PAGE_SIZE << order.get()) };
         }
-        if self.preset.is_fast() {
+        let Some(aside) = &self.aside else {
             // SAFETY: By the contract of this function.
             return unsafe { self.put_marked(block, order) };
-        }
+        };
         // SAFETY: By the contract of this function; as above what leaves.
         unsafe {
-            self.aside.pass(self.preset, block, order, |block, order| {
+            aside.pass(self.preset, block, order, |block, order| {
                 self.put_marked(block, order);
             })
         };
@@ -351,10 +356,12 @@ impl Account {
     ///
     /// Context: Any but NMI.
     pub(crate) fn empty_quarantine(&self) {
-        self.aside.empty(self.preset, |block, order| {
-            // SAFETY: Put in by `put_claimed`, and taken out.
-            unsafe { self.put_marked(block, order) };
-        });
+        if let Some(aside) = &self.aside {
+            aside.empty(self.preset, |block, order| {
+                // SAFETY: Put in by `put_claimed`, and taken out.
+                unsafe { self.put_marked(block, order) };
+            });
+        }
     }
 
     /// # Safety

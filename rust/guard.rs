@@ -66,8 +66,16 @@ pub(crate) unsafe fn init(preset: u8, checks: u32) -> Result {
     prepare(preset)?;
     // SAFETY: By the contract of this function.
     unsafe { LOADED.set(Loaded { preset, checks }) };
-    block::init();
-    Ok(())
+    block::init()
+}
+
+/// Frees what [`init`] has set up.
+///
+/// # Safety
+///
+/// [`init`] has succeeded, and nobody frees memory any more.
+pub(crate) unsafe fn exit() {
+    block::exit();
 }
 
 /// Returns the preset of what is charged to no pool.

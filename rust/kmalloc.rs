@@ -84,8 +84,7 @@ const _: () = assert!(SLOTS <= NR_CLASSES);
 type Caches = [&'static Cache; SLOTS];
 
 /// The classes of each account, by its number.
-static CHARGED: [Published<Caches>; NR_ACCOUNTS] =
-    [const { Published::nothing() }; NR_ACCOUNTS];
+static CHARGED: [Published<Caches>; NR_ACCOUNTS] = [const { Published::nothing() }; NR_ACCOUNTS];
 
 /// The classes that are charged to no account.
 static CLASSES: Global<Caches> = Global::new();

@@ -43,6 +43,7 @@ enum Step {
     Track,
     Numa,
     Random,
+    Guard,
     Fronts,
     Window,
     Owners,
@@ -115,6 +116,7 @@ impl Layers {
         this.step = Step::Random;
         // SAFETY: Called once, before anything has a preset.
         unsafe { guard::init(preset, checks)? };
+        this.step = Step::Guard;
         // SAFETY: Called once, after the layer below.
         unsafe { front::init()? };
         this.step = Step::Fronts;
@@ -224,6 +226,10 @@ impl Drop for Layers {
         if self.step >= Step::Fronts {
             // SAFETY: As above.
             unsafe { front::exit() };
+        }
+        if self.step >= Step::Guard {
+            // SAFETY: As above.
+            unsafe { guard::exit() };
         }
         if self.step >= Step::Random {
             // SAFETY: As above.

@@ -209,9 +209,10 @@ impl Left {
 
     /// Puts an object that is the caller's into the list.
     fn put(&self, object: NonNull<Link>) {
-        // SAFETY: The object is ours and has at least a word.
-        self.list
-            .put(object, |next| unsafe { object.write(Link(next)) });
+        self.list.put(object, |next| {
+            // SAFETY: The object is ours and has at least a word.
+            unsafe { object.write(Link(next)) };
+        });
     }
 
     /// Frees what is in the list.

@@ -24,6 +24,7 @@ use crate::{
         Preset, //
     },
     random,
+    requests::KBox,
     slab::REDZONE_LIVE,
     window::Pfn, //
 };
@@ -34,7 +35,10 @@ use core::{
         Ordering::Relaxed, //
     }, //
 };
-use kernel::page::PAGE_SIZE;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 /// Most pages that a quarantine holds.
 const MOST: usize = 1024;
@@ -46,15 +50,23 @@ const FOOTER: usize = 16;
 const ZONE: usize = 16;
 
 /// Freed blocks of a pool, in one of the states that are not a caller's.
-pub(crate) struct Aside(RawLock<Quarantine<Pfn>>);
+pub(crate) struct Aside(KBox<RawLock<Quarantine<Pfn>>>);
 
 /// That of what is charged to no pool.
 static UNCHARGED: Global<Aside> = Global::new();
 
 /// Sets up the quarantine of what is charged to no pool.
-pub(super) fn init() {
+pub(super) fn init() -> Result {
+    let aside = Aside::new(usize::MAX)?;
     // SAFETY: Called once, by `super::init`, before anybody can free.
-    unsafe { UNCHARGED.set(Aside::new(usize::MAX)) };
+    unsafe { UNCHARGED.set(aside) };
+    Ok(())
+}
+
+/// Frees the quarantine of what is charged to no pool, which is empty.
+pub(super) fn exit() {
+    // SAFETY: Set by `init`; called when nobody frees any more.
+    unsafe { UNCHARGED.end() };
 }
 
 /// Returns the quarantine of what is charged to no pool.
@@ -74,11 +86,15 @@ pub(crate) fn nr_pages() -> usize {
 
 impl Aside {
     /// Returns an empty quarantine of a pool with at most `limit` pages.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self(RawLock::new(
-            Quarantine::new((limit / SHARE).min(MOST)),
-            Class::Stash,
-        ))
+    ///
+    /// Context: Process context. May sleep.
+    #[inline(never)]
+    pub(crate) fn new(limit: usize) -> Result<Self> {
+        let blocks = Quarantine::new((limit / SHARE).min(MOST));
+        Ok(Self(KBox::new(
+            RawLock::new(blocks, Class::Stash),
+            GFP_KERNEL,
+        )?))
     }
 
     /// Marks a block that is freed, and puts it in. Passes those that leave to `free`.

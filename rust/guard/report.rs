@@ -101,8 +101,8 @@ unsafe fn dump(prefix: &CStr, at: usize, count: usize) {
     // SAFETY: By the contract of this function.
     unsafe {
         bindings::print_hex_dump(
-            LEVEL.as_ptr().cast(),
-            prefix.as_ptr().cast(),
+            LEVEL.as_char_ptr(),
+            prefix.as_char_ptr(),
             offsets,
             16,
             1,

@@ -64,8 +64,8 @@ impl Who {
         let cpu = unsafe { bindings::quarry_helper_raw_smp_processor_id() };
         self.cpu.store(cpu, Relaxed);
         // SAFETY: The current task is alive.
-        self.pid
-            .store(unsafe { bindings::quarry_helper_current_pid() }, Relaxed);
+        let pid = unsafe { bindings::quarry_helper_current_pid() };
+        self.pid.store(pid, Relaxed);
         self.at.store(now(), Relaxed);
     }
 

@@ -9,7 +9,7 @@
 use super::Order;
 
 /// Most blocks.
-pub(crate) const ROOM: usize = 32;
+pub(crate) const ROOM: usize = 16;
 
 /// Freed blocks, oldest first.
 pub(crate) struct Quarantine<T> {
