@@ -15,7 +15,7 @@ use arbitrary::{
 };
 
 /// Most blocks.
-const ROOM: usize = 32;
+const ROOM: usize = 16;
 
 #[derive(Clone, Debug)]
 enum Step {
