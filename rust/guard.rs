@@ -2,8 +2,9 @@
 
 //! What the presets `hardened` and `debug` do to memory: [`crate::preset`] says what that is.
 //!
-//! Nothing here is on a fast path. A cache or a front of another preset than `fast` has its fast paths
-//! closed, and the slow ones ask for extras, as they do for `init_on_free`.
+//! Nothing here is on a fast path. A cache or a front of another preset than `fast` has the fast path of its
+//! frees closed, in the debug preset that of its allocations too, and the slow ones ask for extras, as they
+//! do for `init_on_free`.
 //!
 //! # Lock order
 //!
@@ -22,7 +23,8 @@ use crate::{
     slab::{
         wrong_in_poison,
         wrong_in_zone, //
-    }, //
+    },
+    tracking, //
 };
 use core::sync::atomic::{
     AtomicBool,
@@ -39,10 +41,7 @@ pub(crate) mod report;
 mod who;
 
 pub(crate) use report::found;
-pub(crate) use who::{
-    Event,
-    Who, //
-};
+pub(crate) use who::Who;
 
 /// What the module was loaded with.
 struct Loaded {
@@ -119,7 +118,7 @@ pub(crate) fn prepare(preset: Preset) -> Result {
     }
     // ORDERING: As in `is_on`.
     ANY.store(true, Relaxed);
-    page_alloc::set_extras();
+    tracking::alone(page_alloc::set_extras);
     Ok(())
 }
 

@@ -293,6 +293,17 @@ fn large(window: &Window, frame: usize, address: usize, kind: Kind) -> Result<Or
     }
 }
 
+/// Returns the kind and the order of the large allocation that begins at an address, whichever kind it is.
+fn any_large(window: &Window, frame: usize, address: usize) -> Result<(Kind, Order), BadFree> {
+    for kind in [Kind::Large, Kind::ChargedLarge, Kind::Fenced] {
+        match large(window, frame, address, kind) {
+            Err(BadFree::Mismatch) => {}
+            other => return other.map(|order| (kind, order)),
+        }
+    }
+    Err(BadFree::Mismatch)
+}
+
 /// Returns what is wrong with an address within a slab at which no object of it begins.
 fn within(address: usize) -> Option<BadFree> {
     cache::slab_of(address).map(|_| BadFree::Interior)
@@ -306,7 +317,7 @@ unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Resul
         // SAFETY: By the contract of this function.
         Ok(order) => unsafe { page_alloc::free(Kind::Large, block, order) },
         // SAFETY: As above.
-        Err(BadFree::Mismatch) => unsafe { free_charged(window, frame, block) },
+        Err(BadFree::Mismatch) => unsafe { free_other(window, frame, block) },
         Err(why) => Err(why),
     }
 }
@@ -316,21 +327,20 @@ unsafe fn free_large(window: &Window, frame: usize, block: NonNull<u8>) -> Resul
 /// As for [`kfree`].
 #[cold]
 #[inline(never)]
-unsafe fn free_charged(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
-    let address = block.addr().get();
-    if let Ok(order) = large(window, frame, address, Kind::Fenced) {
-        // SAFETY: By the contract of this function.
-        unsafe { block::check_fence(guard::default(), block, order) };
+unsafe fn free_other(window: &Window, frame: usize, block: NonNull<u8>) -> Result<(), BadFree> {
+    let (kind, order) = any_large(window, frame, block.addr().get())?;
+    let preset = match kind {
+        Kind::ChargedLarge => account::of_block(block).map_or(Preset::Fast, Account::preset),
+        _ => guard::default(),
+    };
+    // SAFETY: By the contract of this function.
+    unsafe { block::check_fence(preset, block, order) };
+    match kind {
         // SAFETY: As above.
-        return unsafe { page_alloc::free(Kind::Fenced, block, order) };
+        Kind::ChargedLarge => unsafe { account::free(kind, block, order) },
+        // SAFETY: As above.
+        _ => unsafe { page_alloc::free(kind, block, order) },
     }
-    let order = large(window, frame, address, Kind::ChargedLarge)?;
-    if let Some(account) = account::of_block(block) {
-        // SAFETY: By the contract of this function.
-        unsafe { block::check_fence(account.preset(), block, order) };
-    }
-    // SAFETY: As above.
-    unsafe { account::free(Kind::ChargedLarge, block, order) }
 }
 
 /// Returns whether a pointer is null, or what an allocation of no bytes gives.
@@ -356,16 +366,11 @@ fn live(address: usize) -> Result<(usize, Option<&'static Account>), BadFree> {
     within(address).map_or(Ok(()), Err)?;
     let memory = NonNull::new(core::ptr::with_exposed_provenance_mut(address));
     let memory = memory.ok_or(BadFree::Foreign)?;
-    let (order, account) = [Kind::Large, Kind::Fenced]
-        .into_iter()
-        .find_map(|kind| large(window, frame, address, kind).ok())
-        .map_or_else(
-            || {
-                let order = large(window, frame, address, Kind::ChargedLarge)?;
-                Ok((order, account::of_block(memory)))
-            },
-            |order| Ok((order, None)),
-        )?;
+    let (kind, order) = any_large(window, frame, address)?;
+    let account = match kind {
+        Kind::ChargedLarge => account::of_block(memory),
+        _ => None,
+    };
     Ok((
         block::room(guard::preset_of(account), memory, order),
         account,

@@ -50,6 +50,14 @@ pub(crate) unsafe fn init() {
     unsafe { SWITCH.init() };
 }
 
+/// Calls `f` while nothing is switched.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn alone(f: impl FnOnce()) {
+    let _switch = SWITCH.lock();
+    f();
+}
+
 /// Tracks a scope from now on, or no longer. Fails with `ENOMEM` where there is no memory for the tables.
 ///
 /// What is live already has no record. Records of what is also in another scope that is tracked stay.

@@ -19,7 +19,6 @@ use crate::{
     guard::{
         self,
         report::Subject,
-        Event,
         Who, //
     },
     magazine::Entry,
@@ -54,7 +53,8 @@ const RIGHT: &str = "Right Redzone overwritten";
 pub(super) struct Note {
     /// Bytes that were asked for.
     requested: AtomicU32,
-    who: [Who; 2],
+    allocated: Who,
+    freed: Who,
 }
 
 /// Whether who allocates an object is noted. That takes locks.
@@ -138,8 +138,8 @@ impl Cache {
         if let Some(note) = slab.note(index) {
             // ORDERING: The object is ours alone.
             note.requested.store(padding.object, Relaxed);
-            if notes == Notes::Made {
-                self.note(note, checks, Event::Alloc);
+            if notes == Notes::Made && checks.has(Checks::USER) {
+                note.allocated.note();
             }
         }
         self.tell(checks, "alloc", address);
@@ -180,8 +180,8 @@ impl Cache {
                 if checks.has(Checks::SANITY) {
                     self.check_zones(slab, index, checks, padding, REDZONE_LIVE);
                 }
-                if let Some(note) = slab.note(index) {
-                    self.note(note, checks, Event::Free);
+                if let Some(note) = slab.note(index).filter(|_| checks.has(Checks::USER)) {
+                    note.freed.note();
                 }
                 self.mark_free(address, checks, padding);
                 self.tell(checks, "free", address);
@@ -298,17 +298,7 @@ impl Cache {
             name: self.name.as_str(),
             start: slab.address(index),
             bytes,
-            who: slab.note(index).map(|note| &note.who),
-        }
-    }
-
-    fn note(&self, note: &Note, checks: Checks, event: Event) {
-        if checks.has(Checks::USER) {
-            let [alloc, free] = &note.who;
-            match event {
-                Event::Alloc => alloc.note(),
-                Event::Free => free.note(),
-            }
+            who: slab.note(index).map(|note| [&note.allocated, &note.freed]),
         }
     }
 

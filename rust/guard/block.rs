@@ -119,36 +119,36 @@ impl Aside {
         }
         // ORDERING: Statistics.
         PAGES.fetch_add(order.pages(), Relaxed);
-        loop {
-            let which = match preset {
+        self.let_out(preset, free, |blocks| {
+            blocks.leave(match preset {
                 Preset::Hardened => Leaves::Picked(random::number()),
                 _ => Leaves::Oldest,
-            };
-            let left = self.0.lock().leave(which);
-            let Some((first, order)) = left else {
-                return;
-            };
-            if let Some(block) = NonNull::new(first.address()) {
-                // ORDERING: Statistics.
-                PAGES.fetch_sub(order.pages(), Relaxed);
-                check(preset, block, order);
-                free(block, order);
-            }
-        }
+            })
+        });
     }
 
     /// Takes all out, and passes them to `free`.
     ///
     /// Context: Any but NMI.
-    pub(crate) fn empty(&self, preset: Preset, mut free: impl FnMut(NonNull<u8>, Order)) {
+    pub(crate) fn empty(&self, preset: Preset, free: impl FnMut(NonNull<u8>, Order)) {
+        self.let_out(preset, free, Quarantine::any);
+    }
+
+    /// Passes what `next` takes out to `free`, as long as there is something.
+    fn let_out(
+        &self,
+        preset: Preset,
+        mut free: impl FnMut(NonNull<u8>, Order),
+        next: impl Fn(&mut Quarantine<Pfn>) -> Option<(Pfn, Order)>,
+    ) {
         loop {
-            let left = self.0.lock().any();
+            let left = next(&mut self.0.lock());
             let Some((first, order)) = left else {
                 return;
             };
+            // ORDERING: Statistics.
+            PAGES.fetch_sub(order.pages(), Relaxed);
             if let Some(block) = NonNull::new(first.address()) {
-                // ORDERING: Statistics.
-                PAGES.fetch_sub(order.pages(), Relaxed);
                 check(preset, block, order);
                 free(block, order);
             }

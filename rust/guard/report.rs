@@ -42,7 +42,7 @@ pub(crate) struct Subject<'a> {
     /// Bytes that its owner may, or might, use.
     pub(crate) bytes: usize,
     /// Who allocated and freed it last, if that is noted.
-    pub(crate) who: Option<&'a [Who; 2]>,
+    pub(crate) who: Option<[&'a Who; 2]>,
 }
 
 /// Says what was found in a zone that lies at `at`, which should hold `value`.

@@ -20,15 +20,6 @@ use kernel::prelude::*;
 /// Frames of a stack.
 const DEPTH: usize = 16;
 
-/// What is noted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// It is allocated.
-    Alloc,
-    /// It is freed.
-    Free,
-}
-
 /// Who did something last, where and when. Zeroes are nobody.
 ///
 /// Written by the owner of an object only; a report about an object that somebody uses at the same time may

@@ -43,4 +43,9 @@ void the_reserve_of_a_pool_is_there(void);
 void a_pool_in_use_stays(void);
 void purging_frees_everything(void);
 
+/* api_presets.c */
+void debug_finds_what_is_overwritten(void);
+void hardened_clears_what_is_freed(void);
+void hardened_keeps_apart(void);
+
 #endif /* _QUARRY_TEST_API_H */
