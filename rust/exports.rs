@@ -182,6 +182,7 @@ fn free_pages_slow(page: *mut bindings::page, order: Order, why: BadFree) {
 #[inline(never)]
 fn bad_free_pages(page: *mut bindings::page, why: BadFree) {
     if !page.is_null() {
+        let why = page_alloc::look_closer(Pfn::of_page(page), why);
         report::bad_free("quarry_free_pages", page.cast(), why);
     }
 }

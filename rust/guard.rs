@@ -22,7 +22,9 @@ use crate::{
     requests,
     slab::{
         wrong_in_poison,
-        wrong_in_zone, //
+        wrong_in_zone,
+        POISON,
+        POISON_END, //
     },
     tracking, //
 };
@@ -161,14 +163,12 @@ pub(crate) unsafe fn check_poison(subject: &report::Subject<'_>, at: usize, coun
     // SAFETY: By the contract of this function.
     let free = unsafe { bytes(at, count) };
     if let Some(wrong) = wrong_in_poison(free) {
-        found(
-            subject,
-            "Poison overwritten",
-            at,
-            free,
-            wrong,
-            crate::slab::POISON,
-        );
+        let right = if wrong.first + 1 == count {
+            POISON_END
+        } else {
+            POISON
+        };
+        found(subject, "Poison overwritten", at, free, wrong, right);
         crate::slab::poison(free);
     }
 }

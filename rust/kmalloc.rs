@@ -38,6 +38,7 @@ use crate::{
     track::NR_ACCOUNTS,
     window::{
         self,
+        Pfn,
         Window, //
     }, //
 };
@@ -272,8 +273,18 @@ unsafe fn kfree_unusual(pointer: *const c_void) {
         None => Err(BadFree::Foreign),
     };
     if let Err(why) = result {
-        report::bad_free("quarry_kfree", pointer, within(address).unwrap_or(why));
+        report::bad_free("quarry_kfree", pointer, look_closer(address, why));
     }
+}
+
+/// Looks closer at what was not freed for `why`: where no object begins may be the middle of something.
+#[cold]
+#[inline(never)]
+fn look_closer(address: usize, why: BadFree) -> BadFree {
+    if cache::find(address).is_some() {
+        return why;
+    }
+    within(address).unwrap_or_else(|| page_alloc::look_closer(Pfn::of_address(address), why))
 }
 
 /// Returns the order of the large allocation of a kind that begins at an address.

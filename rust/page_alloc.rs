@@ -545,6 +545,40 @@ pub(crate) fn wrong_state(state: u8) -> BadFree {
     }
 }
 
+/// Looks closer at a page that was not freed for `why`: what seems to be free may be the middle of a block.
+///
+/// For reports. The pages of a block behind its first one have the state of a free page, and no free asks
+/// whether they are free.
+#[cold]
+#[inline(never)]
+pub(crate) fn look_closer(pfn: Pfn, why: BadFree) -> BadFree {
+    /// A slab, in which objects may begin anywhere.
+    const SLAB: u8 = Kind::Slab as u8;
+    if why != BadFree::Double {
+        return why;
+    }
+    match window::window(pfn.window()).and_then(|window| around(window, pfn.frame())) {
+        None => why,
+        Some(SLAB) => BadFree::Mismatch,
+        Some(_) => BadFree::Interior,
+    }
+}
+
+/// Returns what the block is that a page lies in, as its state says, if it is somebody's and begins before the
+/// page.
+fn around(window: &Window, frame: usize) -> Option<u8> {
+    // ORDERING: For a report, here and below.
+    if window.state(frame).load(Relaxed) != FREE {
+        return None;
+    }
+    let found = (1..NR_ORDERS).find_map(|order| {
+        let first = frame >> order << order;
+        let state = window.state(first).load(Relaxed);
+        (first != frame && usize::from(state & 0x0f) >= order).then_some(state & 0xf0)
+    });
+    found.filter(|kind| ![ABSENT, FREE, CACHED, STASHED].contains(kind))
+}
+
 /// Makes an empty zone, in place: it is large, and the stack is small.
 fn new_zone() -> Result<KBox<RawLock<KernelZone>>> {
     let mut zone = KBox::<RawLock<KernelZone>>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;

@@ -25,6 +25,7 @@ pub(crate) use padding::{
     Padding,
     Wrong,
     POISON,
+    POISON_END,
     REDZONE_FREE,
     REDZONE_LIVE, //
 };

@@ -6,6 +6,7 @@ use super::{
     class,
     classes,
     is_nothing,
+    look_closer,
     SIZES,
     ZERO_SIZE, //
 };
@@ -90,12 +91,10 @@ pub(crate) unsafe fn kfree_nolock(pointer: *const c_void) {
 
 /// Returns why what lies at an address, and is not the start of an object, is not freed here.
 fn what_else(address: usize) -> BadFree {
-    if cache::slab_of(address).is_some() {
-        return BadFree::Interior;
-    }
-    match window::at(address) {
+    let why = match window::at(address) {
         // ORDERING: What others do with what is theirs decides only which refusal it is.
         Some((window, frame)) => page_alloc::wrong_state(window.state(frame).load(Relaxed)),
         None => BadFree::Foreign,
-    }
+    };
+    look_closer(address, why)
 }

@@ -9,6 +9,7 @@ use super::{
     kmalloc_node,
     live,
     live_uncharged,
+    look_closer,
     ZERO_SIZE, //
 };
 use crate::{
@@ -87,7 +88,7 @@ unsafe fn krealloc_charged(
     let (room, account) = match live(pointer.addr()) {
         Ok(live) => live,
         Err(why) => {
-            report::bad_free("quarry_krealloc", pointer, why);
+            report::bad_free("quarry_krealloc", pointer, look_closer(pointer.addr(), why));
             return null_mut();
         }
     };

@@ -8,6 +8,7 @@
 use super::{
     kfree_unusual,
     live,
+    look_closer,
     ZERO_SIZE, //
 };
 use crate::{
@@ -74,6 +75,6 @@ unsafe fn unusual(pointer: *const c_void, size: usize) {
         // SAFETY: By the contract of this function.
         Ok((room, _)) if fits(size, room) => unsafe { kfree_unusual(pointer) },
         Ok(_) => report::bad_free(NAME, pointer, BadFree::Size),
-        Err(why) => report::bad_free(NAME, pointer, why),
+        Err(why) => report::bad_free(NAME, pointer, look_closer(address, why)),
     }
 }
