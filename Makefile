@@ -61,6 +61,10 @@ bench-host-doc: ## put the tables of the last make bench-host into Documentation
 	@if [ ! -e build/bench-host.json ]; then echo "quarry: there is no build/bench-host.json; run make bench-host first" >&2; exit 1; fi
 	@$(toolbox) $(bench_host) rst build/bench-host.json --page Documentation/benchmarks-host.rst
 
+.PHONY: probes-doc
+probes-doc: ## put the table of misuses of the last guest test into Documentation/misuses.rst
+	@scripts/probes-doc put build/test/misuses.rst
+
 .PHONY: doctor
 doctor: ## say what of all this would work here, and what to do about the rest; changes nothing
 	@scripts/doctor
