@@ -61,8 +61,19 @@ pub(crate) struct Wrong {
     pub(crate) end: usize,
 }
 
+/// Returns whether all bytes have a value. By words: it is asked of all memory that is handed out and freed.
+fn is_full_of(bytes: &[u8], value: u8) -> bool {
+    const WORD: usize = size_of::<u64>();
+    let word = [value; WORD];
+    let mut words = bytes.chunks_exact(WORD);
+    words.all(|bytes| *bytes == word) && words.remainder().iter().all(|&byte| byte == value)
+}
+
 /// Returns which of some bytes are not what a zone should hold.
 pub(crate) fn wrong_in_zone(bytes: &[u8], value: u8) -> Option<Wrong> {
+    if is_full_of(bytes, value) {
+        return None;
+    }
     let is_wrong = |byte: &u8| *byte != value;
     Some(Wrong {
         first: bytes.iter().position(is_wrong)?,
