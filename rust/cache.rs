@@ -72,7 +72,8 @@ use crate::{
     window::{
         self,
         Pfn, //
-    }, //
+    },
+    words, //
 };
 use core::{
     ffi::{
@@ -82,6 +83,7 @@ use core::{
     ptr::NonNull,
     sync::atomic::{
         AtomicBool,
+        AtomicU32,
         Ordering::Relaxed, //
     }, //
 };
@@ -154,6 +156,8 @@ pub(crate) struct Cache {
     geometry: Geometry,
     constructor: Option<Constructor>,
     preset: Preset,
+    /// Words of an object, if clearing them is all that is to be done when it is freed; otherwise 0.
+    clears: AtomicU32,
     /// What is around each object, in the debug preset.
     padding: Option<Padding>,
     /// Whether it is charged to no account, and all of an object is its owner's.
@@ -232,28 +236,43 @@ pub(crate) unsafe fn free(slab: SlabRef, index: u32, address: NonNull<u8>) -> Re
 #[cold]
 #[inline(never)]
 fn free_slow(slab: SlabRef, entry: Entry) {
-    if has_extras_on_free() {
+    let cache = slab.cache();
+    // ORDERING: Changed before anything is allocated that has to be tracked. CAST: Lossless.
+    let words = cache.clears.load(Relaxed) as usize;
+    if words == 0 {
         return free_with_extras(slab, entry);
     }
+    // SAFETY: The object is ours, and has so many words.
+    unsafe { words::clear(entry.address.cast(), words) };
+    // SAFETY: The cache outlives its slabs.
+    if !unsafe { slab.local().push_closed(entry) } {
+        free_full(slab, entry);
+    }
+}
+
+/// Frees an object where more may be to be done than clearing it, or nothing.
+#[cold]
+#[inline(never)]
+fn free_with_extras(slab: SlabRef, entry: Entry) {
+    if has_extras_on_free() {
+        slab.cache().extras_on_free(slab, entry);
+    }
+    put_back(slab, entry);
+}
+
+/// Puts an object back for which this CPU's magazine has no room.
+#[cold]
+#[inline(never)]
+fn free_full(slab: SlabRef, entry: Entry) {
+    put_back(slab, entry);
+}
+
+#[inline(always)]
+fn put_back(slab: SlabRef, entry: Entry) {
     let cache = slab.cache();
     // CAST: Lossless.
     let node = slab.node() as usize;
     cache.front.push_slow(&Store(cache), entry, node);
-}
-
-/// Frees an object where that takes more than taking it back.
-#[cold]
-#[inline(never)]
-fn free_with_extras(slab: SlabRef, entry: Entry) {
-    let cache = slab.cache();
-    cache.extras_on_free(slab, &entry);
-    // CAST: Lossless.
-    let node = slab.node() as usize;
-    if cache.preset.is_hardened() {
-        cache.front.push_aside(&Store(cache), entry, node);
-    } else {
-        cache.front.push_slow(&Store(cache), entry, node);
-    }
 }
 
 impl Cache {
@@ -298,6 +317,7 @@ impl Cache {
             geometry,
             constructor,
             preset,
+            clears: AtomicU32::new(0),
             padding,
             plain: account.is_none() && padding.is_none(),
             nodes,
@@ -306,7 +326,18 @@ impl Cache {
             account,
             dead: AtomicBool::new(false),
         };
+        cache.set_clears(scope);
         Ok(KBox::new(cache, GFP_KERNEL)?)
+    }
+
+    fn set_clears(&self, scope: Scope) {
+        let clears = page_alloc::only_clears_on_free(scope, self.preset);
+        let words = match self.constructor {
+            None if clears => self.geometry.stride / 8,
+            _ => 0,
+        };
+        // ORDERING: As in `free_slow`.
+        self.clears.store(words, Relaxed);
     }
 
     /// Returns which fast paths there are.
@@ -329,12 +360,16 @@ impl Cache {
         let scope = Account::scope_of(self.account);
         let fast = Self::fast(self.constructor, scope, self.preset);
         self.front.set_fast(fast, cpus);
+        self.set_clears(scope);
     }
 
     /// Does what is to be done for an object that was its owner's until now.
-    fn extras_on_free(&self, slab: SlabRef, entry: &Entry) {
+    #[cold]
+    #[inline(never)]
+    fn extras_on_free(&self, slab: SlabRef, entry: Entry) {
         track::freed(entry.address.addr().get());
-        if must_clear_on_free() && self.constructor.is_none() {
+        let must_clear = self.preset.is_hardened() || must_clear_on_free();
+        if must_clear && self.constructor.is_none() {
             // SAFETY: The object is ours.
             unsafe { self.clear(entry.address) };
         }

@@ -10,6 +10,10 @@
 //! A CPU allocates from the magazines of the node that it takes memory from. What it frees of another
 //! node goes to its magazines of that one, and from there in whole magazines to where it belongs.
 //!
+//! In a hardened front, a CPU has two further magazines for what it frees. They are its quarantine: what comes
+//! leaves when both are full, the older one first, and at least a magazine of others comes between it and the
+//! next use of the memory. What a CPU begins to pop from is shuffled.
+//!
 //! # Laws
 //!
 //! - All entries of a magazine are of one node.
@@ -120,13 +124,29 @@ impl Depot {
 /// What there is of one node.
 struct Node {
     index: usize,
+    /// What entries are popped from; and pushed to, without a quarantine.
     cpus: PerCpu<Cpu>,
+    /// The quarantine of a hardened front.
+    quarantine: Option<PerCpu<Cpu>>,
     depot: RawLock<Depot>,
 }
 
 impl Node {
+    /// Returns where entries are popped.
     fn local(&self) -> Local {
         Local(self.cpus.handle())
+    }
+
+    /// Returns what entries are pushed to.
+    fn pushed(&self) -> &PerCpu<Cpu> {
+        self.quarantine.as_ref().unwrap_or(&self.cpus)
+    }
+
+    /// Returns all that CPUs have.
+    fn all(&self) -> impl Iterator<Item = &PerCpu<Cpu>> {
+        [Some(&self.cpus), self.quarantine.as_ref()]
+            .into_iter()
+            .flatten()
     }
 }
 
@@ -153,7 +173,7 @@ pub(crate) struct Front {
     limit: u32,
     /// Whether entries are pushed by the fast path.
     pushes_fast: AtomicBool,
-    /// Whether entries come in random order, and what is pushed lies aside for a while: see [`Front::set_aside`].
+    /// Whether entries come in random order.
     hardened: bool,
 }
 
@@ -172,9 +192,11 @@ impl Front {
         let count = unsafe { bindings::nr_node_ids };
         let mut nodes = KVec::with_capacity(count as usize, GFP_KERNEL)?;
         for index in 0..count {
+            let cpus = || PerCpu::new(|_| Cpu::new(index, fast.push));
             let node = Node {
                 index: index as usize,
-                cpus: PerCpu::new(|_| Cpu::new(index, fast.push))?,
+                cpus: cpus()?,
+                quarantine: if hardened { Some(cpus()?) } else { None },
                 depot: RawLock::new(Depot::new(), Class::Depot),
             };
             nodes.push(node, GFP_KERNEL)?;
@@ -198,10 +220,10 @@ impl Front {
         slot.set(|cpu| *self.fast_homes.on(cpu));
     }
 
-    /// Returns the fast path of a node.
+    /// Returns the fast path of frees to a node.
     #[inline(always)]
     pub(crate) fn local(&self, node: usize) -> Option<Local> {
-        Some(self.nodes.get(node)?.local())
+        Some(Local(self.nodes.get(node)?.pushed().handle()))
     }
 
     /// Takes an entry from this CPU's magazine, if there is a fast path.
@@ -227,7 +249,7 @@ impl Front {
     /// Context: Any but NMI.
     pub(crate) fn pop_node(&self, node: usize) -> Option<Entry> {
         // SAFETY: The front is alive.
-        unsafe { self.local(node)?.pop() }
+        unsafe { self.nodes.get(node)?.local().pop() }
     }
 
     /// Passes up to `max` entries of this CPU's loaded magazine to `give`, which takes them all, if there is a
@@ -313,7 +335,7 @@ impl Front {
         if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        if section.spare_has_entries() && !self.hardened {
+        if section.spare_has_entries() {
             section.swap();
             return section.pop();
         }
@@ -324,6 +346,7 @@ impl Front {
                 depot.empty.push(empty);
             }
             drop(depot);
+            self.shuffle(section);
             return section.pop();
         }
         drop(depot);
@@ -335,9 +358,7 @@ impl Front {
             trace::magazines(Magazines::Refill, node.index, filled);
             filled
         });
-        if self.hardened {
-            shuffle(section);
-        }
+        self.shuffle(section);
         let entry = section.pop();
         if entry.is_some() {
             section.cpu.count(Event::Refill, 1);
@@ -345,11 +366,22 @@ impl Front {
         entry
     }
 
-    /// Sees to it that a CPU has a real magazine in a place. Returns whether it has.
-    fn equip(&self, node: &Node, section: &Section<'_>, which: Which) -> bool {
-        if !section.lacks(which) {
-            return true;
+    /// Puts what is to be popped into random order, in a hardened front.
+    fn shuffle(&self, section: &Section<'_>) {
+        if self.hardened {
+            section.shuffle(random::numbers());
         }
+    }
+
+    /// Sees to it that a CPU has a real magazine in a place. Returns whether it has.
+    #[inline(always)]
+    fn equip(&self, node: &Node, section: &Section<'_>, which: Which) -> bool {
+        !section.lacks(which) || self.supply(node, section, which)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn supply(&self, node: &Node, section: &Section<'_>, which: Which) -> bool {
         let kept = node.depot.lock().empty.pop();
         match kept.or_else(|| Magazine::new(self.about, self.rounds, Gfp::NOWAIT)) {
             Some(magazine) => {
@@ -370,12 +402,13 @@ impl Front {
         let Some(node) = self.node(node) else {
             return;
         };
-        let pushed = match Section::enter(node.local(), &pinned) {
+        let cpus = node.pushed();
+        let pushed = match Section::enter(Local(cpus.handle()), &pinned) {
             Some(section) => self.unload(node, &section, backing, entry),
             None => false,
         };
         if !pushed {
-            Self::drain_one(node, node.cpus.this(&pinned), backing, &entry);
+            Self::drain_one(node, cpus.this(&pinned), backing, &entry);
         }
     }
 
@@ -389,21 +422,16 @@ impl Front {
         backing.drain(node.index, Entries::one(entry));
     }
 
-    /// Puts an entry of a node into the quarantine of a hardened front.
+    /// Puts an entry of a node back that nobody has had since it was popped.
     ///
     /// Context: Any but NMI.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn push_aside(&self, backing: &impl Backing, entry: Entry, node: usize) {
+    pub(crate) fn return_unused(&self, backing: &impl Backing, entry: Entry, node: usize) {
         let pinned = preempt::pin();
         let Some(node) = self.node(node) else {
             return;
         };
-        let left = match Section::enter(node.local(), &pinned) {
-            Some(section) => self.set_aside(node, &section, backing, entry),
-            None => Some(entry),
-        };
-        if let Some(entry) = left {
+        let section = Section::enter(node.local(), &pinned);
+        if !section.is_some_and(|section| section.push(entry)) {
             Self::drain_one(node, node.cpus.this(&pinned), backing, &entry);
         }
     }
@@ -441,36 +469,6 @@ impl Front {
         section.push(entry)
     }
 
-    /// Puts an entry of a hardened front into the spare magazine, where it is not to be had, for a random one of
-    /// those that lie there, which goes to the loaded one. Returns what did not find a place.
-    fn set_aside(
-        &self,
-        node: &Node,
-        section: &Section<'_>,
-        backing: &impl Backing,
-        entry: Entry,
-    ) -> Option<Entry> {
-        if !self.equip(node, section, Which::Spare) {
-            return Some(entry);
-        }
-        let out = section.exchange(entry, random::below)?;
-        if section.push(out) {
-            return None;
-        }
-        if !section.lacks(Which::Loaded) {
-            let full = section.replace(Which::Loaded, Magazine::dummy());
-            if let Some(full) = self.store(node, full) {
-                // SAFETY: The depot did not take it, so that it is still ours.
-                unsafe { full.as_ref() }.empty(|entries| backing.drain(node.index, entries));
-                section.cpu.count(Event::Drain, 1);
-                trace::magazines(Magazines::Drain, node.index, self.rounds);
-                section.replace(Which::Loaded, full);
-            }
-        }
-        let pushed = self.equip(node, section, Which::Loaded) && section.push(out);
-        (!pushed).then_some(out)
-    }
-
     /// Puts a full magazine into the depot; returns it if the depot has enough.
     fn store(&self, node: &Node, full: NonNull<Magazine>) -> Option<NonNull<Magazine>> {
         let mut depot = node.depot.lock();
@@ -500,15 +498,11 @@ impl Front {
             return;
         }
         self.pushes_fast.store(fast.push, Relaxed);
-        for node in &self.nodes {
-            node.cpus
-                .iter()
-                .for_each(|cpu| cpu.set_pushes_fast(fast.push));
-        }
-        for cpu in cpus.offline() {
-            self.nodes
-                .iter()
-                .for_each(|node| node.cpus.on(cpu).look_again());
+        for (_, each) in self.all() {
+            each.iter().for_each(|cpu| cpu.set_pushes_fast(fast.push));
+            for cpu in cpus.offline() {
+                each.on(cpu).look_again();
+            }
         }
         // A CPU that is using its magazines is asked again.
         // ORDERING: The calls wait for all CPUs.
@@ -525,15 +519,17 @@ impl Front {
     /// Has this CPU follow a change, unless it is using its magazines. Returns whether it does.
     fn look_again(&self) -> bool {
         let pinned = preempt::pin();
-        self.nodes
-            .iter()
-            .all(|node| match Section::enter(node.local(), &pinned) {
-                Some(section) => {
-                    section.cpu.look_again();
-                    true
-                }
-                None => false,
-            })
+        let look = |(_, cpus): (&Node, &PerCpu<Cpu>)| match Section::enter(
+            Local(cpus.handle()),
+            &pinned,
+        ) {
+            Some(section) => {
+                section.cpu.look_again();
+                true
+            }
+            None => false,
+        };
+        self.all().all(look)
     }
 
     /// Counts entries that were handed out or taken back past the front, in bulk.
@@ -554,12 +550,11 @@ impl Front {
     /// Context: Any, on the CPU meant.
     pub(crate) fn flush_this_cpu(&self, backing: &impl Backing, idle_only: bool) {
         let pinned = preempt::pin();
-        for node in &self.nodes {
-            let cpu = node.cpus.this(&pinned);
-            if idle_only && !cpu.was_idle() {
+        for (node, cpus) in self.all() {
+            if idle_only && !cpus.this(&pinned).was_idle() {
                 continue;
             }
-            if let Some(section) = Section::enter(node.local(), &pinned) {
+            if let Some(section) = Section::enter(Local(cpus.handle()), &pinned) {
                 Self::flush(node, section.cpu, backing);
             }
         }
@@ -581,9 +576,15 @@ impl Front {
     /// The CPU is offline and stays so during the call.
     pub(crate) unsafe fn flush_dead_cpu(&self, backing: &impl Backing, cpu: u32) {
         let _pinned = preempt::pin();
-        for node in &self.nodes {
-            Self::flush(node, node.cpus.on(cpu), backing);
+        for (node, cpus) in self.all() {
+            Self::flush(node, cpus.on(cpu), backing);
         }
+    }
+
+    /// Returns all that CPUs have, with the node that it is of.
+    fn all(&self) -> impl Iterator<Item = (&Node, &PerCpu<Cpu>)> {
+        let of_node = |node| Node::all(node).map(move |cpus| (node, cpus));
+        self.nodes.iter().flat_map(of_node)
     }
 
     /// Empties the depots into the backing store.
@@ -630,28 +631,20 @@ impl Front {
 
     /// Returns the number of entries in magazines; what others do meanwhile may be missed.
     pub(crate) fn cached(&self) -> usize {
-        let node = |node: &Node| {
-            let cpus: usize = node.cpus.iter().map(Cpu::cached).sum();
-            cpus + node.depot.lock().full.entries()
-        };
-        self.nodes.iter().map(node).sum()
+        let of_cpus =
+            |(_, cpus): (&Node, &PerCpu<Cpu>)| cpus.iter().map(Cpu::cached).sum::<usize>();
+        let of_depot = |node: &Node| node.depot.lock().full.entries();
+        self.all().map(of_cpus).sum::<usize>() + self.nodes.iter().map(of_depot).sum::<usize>()
     }
 
     /// Returns the counters, added up over all CPUs.
     pub(crate) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        for cpu in self.nodes.iter().flat_map(|node| node.cpus.iter()) {
-            cpu.add_to(&mut sum);
+        for (_, cpus) in self.all() {
+            cpus.iter().for_each(|cpu| cpu.add_to(&mut sum));
         }
         sum
     }
-}
-
-/// Puts what was filled in into random order.
-#[cold]
-#[inline(never)]
-fn shuffle(section: &Section<'_>) {
-    section.shuffle(random::below);
 }
 
 impl Front {
@@ -678,8 +671,9 @@ impl Front {
                 // SAFETY: The front is going away, so that nobody uses its magazines.
                 unsafe { Magazine::free(self.about, magazine) };
             }
-            drop(depot);
-            for magazine in node.cpus.iter().flat_map(Cpu::dismantle) {
+        }
+        for (_, cpus) in self.all() {
+            for magazine in cpus.iter().flat_map(Cpu::dismantle) {
                 // SAFETY: As above.
                 unsafe { Magazine::free(self.about, magazine) };
             }

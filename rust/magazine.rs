@@ -336,13 +336,46 @@ pub(crate) unsafe fn write(at: Place, entry: Entry) {
     };
 }
 
+/// Puts `count` entries from a place on into random order.
+///
+/// Durstenfeld, "Algorithm 235: Random permutation" (1964), with 16 bits of `number` for each place: some of
+/// the orders are more likely than others by up to a thousandth for each entry.
+///
+/// # Safety
+///
+/// They are entries of a magazine that nobody else uses.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn shuffle(from: Place, count: usize, mut number: impl FnMut() -> u64) {
+    // Exchanges the last of so many entries with any of them.
+    let place = |left: usize, bits: u64| {
+        // CAST: Below `left`.
+        let other = ((bits & 0xffff).wrapping_mul(left as u64) >> 16) as usize;
+        // SAFETY: By the contract of this function.
+        unsafe { swap(from.wrapping_add(left - 1), from.wrapping_add(other)) };
+    };
+    let mut left = count;
+    while left > 4 {
+        let bits = number();
+        place(left, bits);
+        place(left - 1, bits >> 16);
+        place(left - 2, bits >> 32);
+        place(left - 3, bits >> 48);
+        left -= 4;
+    }
+    let bits = number();
+    for left in (2..=left).rev() {
+        place(left, bits >> (16 * (left - 2)));
+    }
+}
+
 /// Exchanges the entries at two places.
 ///
 /// # Safety
 ///
 /// There is one at each, of a magazine that nobody else uses.
 #[inline(always)]
-pub(crate) unsafe fn swap(one: Place, other: Place) {
+unsafe fn swap(one: Place, other: Place) {
     // SAFETY: By the contract of this function.
     let (first, second) = unsafe { (read(one), read(other)) };
     // SAFETY: As above.
@@ -446,5 +479,70 @@ impl Stack {
             at = magazine.next.get();
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shuffles the numbers below `count`, which stand for addresses, and returns their order.
+    fn shuffled(count: usize, number: impl FnMut() -> u64) -> Vec<usize> {
+        static STATE: AtomicU8 = AtomicU8::new(0);
+        let magazine = Magazine::with_limit(ROUNDS as u32);
+        for index in 0..count {
+            let address = core::ptr::without_provenance_mut(index + 1);
+            let entry = Entry {
+                address: NonNull::new(address).unwrap(),
+                state: &STATE,
+            };
+            // SAFETY: A place of a magazine that is ours.
+            unsafe { write(magazine.base().wrapping_add(index), entry) };
+        }
+        // SAFETY: Written above.
+        unsafe { shuffle(magazine.base(), count, number) };
+        // SAFETY: As above.
+        let entries = unsafe { entries(magazine.base(), count) };
+        let index = |entry: Entry| entry.address.addr().get() - 1;
+        entries.iter().map(index).collect()
+    }
+
+    /// A generator like the module's.
+    fn xorshift(mut state: u64) -> impl FnMut() -> u64 {
+        move || {
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        }
+    }
+
+    #[test]
+    fn a_shuffled_magazine_has_the_same_entries() {
+        for count in 0..=ROUNDS {
+            let mut order = shuffled(count, xorshift(1 + count as u64));
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..count));
+        }
+    }
+
+    #[test]
+    fn each_entry_may_get_to_each_place() {
+        const ROUNDS_OF_IT: usize = 20_000;
+        for count in [2, 3, 5, 8, 63] {
+            let mut number = xorshift(42);
+            let mut seen = vec![vec![0; count]; count];
+            for _ in 0..ROUNDS_OF_IT {
+                for (place, entry) in shuffled(count, &mut number).into_iter().enumerate() {
+                    seen[place][entry] += 1;
+                }
+            }
+            // Six standard deviations: one of all these misses by chance once in a hundred thousand tests.
+            let mean = ROUNDS_OF_IT as f64 / count as f64;
+            let most = 6.0 * mean.sqrt();
+            for times in seen.iter().flatten() {
+                assert!((f64::from(*times) - mean).abs() < most, "{count}: {seen:?}");
+            }
+        }
     }
 }

@@ -104,6 +104,8 @@ static CLEAR_ON_FREE: AtomicBool = AtomicBool::new(false);
 /// call site is noted.
 static EXTRAS_ON_ALLOC: AtomicBool = AtomicBool::new(false);
 static EXTRAS_ON_FREE: AtomicBool = AtomicBool::new(false);
+/// Whether blocks that are charged to no pool are cleared when they are freed, and that is all.
+static ONLY_CLEARS: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
 /// What the state of a block holds that an account has set aside.
@@ -487,13 +489,17 @@ pub(crate) unsafe fn free_in(
 #[cold]
 #[inline(never)]
 fn free_slow(entry: Entry, order: Order, node: u32) {
-    if has_extras_on_free() {
+    // CAST: Lossless.
+    let (front, node) = (pool().front(order), node as usize);
+    // ORDERING: Changed before anything is allocated that has to be tracked.
+    if ONLY_CLEARS.load(Relaxed) {
+        // SAFETY: Its owner has given it up, and it has this many words.
+        unsafe { words::clear(entry.address.cast(), (PAGE_SIZE << order.get()) / 8) };
+    } else if has_extras_on_free() {
         // SAFETY: Its owner has given it up.
         return unsafe { free_with_extras(entry, order, node) };
     }
-    // CAST: Lossless.
-    let node = node as usize;
-    pool().front(order).push_slow(&Blocks(order), entry, node);
+    front.push_slow(&Blocks(order), entry, node);
 }
 
 /// Frees a block where that takes more than taking it back.
@@ -503,14 +509,12 @@ fn free_slow(entry: Entry, order: Order, node: u32) {
 /// The block was its owner's until now and is ours.
 #[cold]
 #[inline(never)]
-unsafe fn free_with_extras(entry: Entry, order: Order, node: u32) {
+unsafe fn free_with_extras(entry: Entry, order: Order, node: usize) {
     // SAFETY: By the contract of this function.
     unsafe { extras_on_free(entry.address, order) };
-    // CAST: Lossless.
-    let (front, node) = (pool().front(order), node as usize);
+    let front = pool().front(order);
     match guard::default() {
-        Preset::Fast => front.push_slow(&Blocks(order), entry, node),
-        Preset::Hardened => front.push_aside(&Blocks(order), entry, node),
+        Preset::Fast | Preset::Hardened => front.push_slow(&Blocks(order), entry, node),
         // SAFETY: As above.
         debug => unsafe { guard::block::uncharged().pass(debug, entry.address, order, push) },
     }
@@ -644,6 +648,14 @@ pub(crate) fn set_extras() {
     // ORDERING: As in `track::Scope::at`.
     EXTRAS_ON_ALLOC.store(must_clear(Gfp::NOWAIT) || any, Relaxed);
     EXTRAS_ON_FREE.store(must_clear_on_free() || any, Relaxed);
+    // ORDERING: As in `free_slow`.
+    ONLY_CLEARS.store(only_clears_on_free(Scope::ALL, guard::default()), Relaxed);
+}
+
+/// Returns whether clearing is all that there is to a free in a scope, with a preset.
+pub(crate) fn only_clears_on_free(scope: Scope, preset: Preset) -> bool {
+    let clears = must_clear_on_free() || preset.is_hardened();
+    clears && preset.checks().is_none() && !scope.is_slow()
 }
 
 /// Returns which fast paths there are in a scope, with a preset: none for what has extras.

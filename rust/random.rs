@@ -47,25 +47,38 @@ pub(crate) unsafe fn exit() {
 ///
 /// Context: Any.
 #[inline(always)]
-pub(crate) fn number() -> u32 {
+pub(crate) fn number() -> u64 {
     let pinned = preempt::pin();
     // SAFETY: Set by `init`.
     let state = unsafe { STATES.get() }.this(&pinned);
     // ORDERING: This CPU's own; an interrupt in between makes two callers get the same number.
-    let mut word = state.load(Relaxed);
-    word ^= word >> 12;
-    word ^= word << 25;
-    word ^= word >> 27;
-    state.store(word, Relaxed);
-    // CAST: The upper half, which is the better one.
-    (word.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+    let next = step(state.load(Relaxed));
+    state.store(next, Relaxed);
+    scramble(next)
 }
 
-/// Returns a number below `end`, which is not 0.
+/// Returns numbers that follow from one of this CPU's.
 ///
 /// Context: Any.
 #[inline(always)]
-pub(crate) fn below(end: u32) -> u32 {
-    // CAST: A product of two 32-bit numbers shifted by 32 has 32 bits.
-    (u64::from(number()).wrapping_mul(u64::from(end)) >> 32) as u32
+pub(crate) fn numbers() -> impl FnMut() -> u64 {
+    let mut state = number() | 1;
+    move || {
+        state = step(state);
+        scramble(state)
+    }
+}
+
+/// Returns the state after a state, neither of which is 0.
+#[inline(always)]
+fn step(mut state: u64) -> u64 {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    state
+}
+
+#[inline(always)]
+fn scramble(state: u64) -> u64 {
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }

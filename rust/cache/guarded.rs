@@ -22,19 +22,16 @@ use crate::{
         Who, //
     },
     magazine::Entry,
-    page_alloc,
     pool::Violation,
-    preset::{
-        Checks,
-        Preset, //
-    },
+    preset::Checks,
     slab::{
         wrong_in_poison,
         wrong_in_zone,
         Padding,
         REDZONE_FREE,
         REDZONE_LIVE, //
-    }, //
+    },
+    words, //
 };
 use core::{
     ptr::NonNull,
@@ -99,10 +96,11 @@ impl Cache {
     /// # Safety
     ///
     /// It is one of the cache's, and the caller's.
+    #[inline(always)]
     pub(super) unsafe fn clear(&self, object: NonNull<u8>) {
         match self.padding {
-            // SAFETY: By the contract of this function. CAST: Lossless.
-            None => unsafe { page_alloc::clear(object, self.geometry.stride as usize) },
+            // SAFETY: By the contract of this function. A stride is whole words. CAST: Lossless.
+            None => unsafe { words::clear(object.cast(), self.geometry.stride as usize / 8) },
             // SAFETY: As above.
             Some(padding) => unsafe {
                 guard::fill(object.addr().get(), padding.object as usize, 0)
@@ -162,31 +160,23 @@ impl Cache {
         }
     }
 
-    /// Does what is to be done for an object that was live until now.
-    pub(super) fn guard_in(&self, slab: SlabRef, entry: &Entry) {
+    /// Does what is to be done in the debug preset for an object that was live until now.
+    pub(super) fn guard_in(&self, slab: SlabRef, entry: Entry) {
+        let Some((checks, padding)) = self.debug() else {
+            return;
+        };
+        let Some(index) = slab.index_of(entry.state) else {
+            return;
+        };
         let address = entry.address.addr().get();
-        match self.preset {
-            Preset::Fast => {}
-            Preset::Hardened if self.constructor.is_none() => {
-                // SAFETY: The object is ours.
-                unsafe { self.clear(entry.address) };
-            }
-            Preset::Hardened => {}
-            Preset::Debug(checks) => {
-                let (Some(padding), Some(index)) = (self.padding, slab.index_of(entry.state))
-                else {
-                    return;
-                };
-                if checks.has(Checks::SANITY) {
-                    self.check_zones(slab, index, checks, padding, REDZONE_LIVE);
-                }
-                if let Some(note) = slab.note(index).filter(|_| checks.has(Checks::USER)) {
-                    note.freed.note();
-                }
-                self.mark_free(address, checks, padding);
-                self.tell(checks, "free", address);
-            }
+        if checks.has(Checks::SANITY) {
+            self.check_zones(slab, index, checks, padding, REDZONE_LIVE);
         }
+        if let Some(note) = slab.note(index).filter(|_| checks.has(Checks::USER)) {
+            note.freed.note();
+        }
+        self.mark_free(address, checks, padding);
+        self.tell(checks, "free", address);
     }
 
     /// Checks the objects of a slab that is about to be given back, which are all free.

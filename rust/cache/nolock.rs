@@ -26,6 +26,7 @@ use super::{
         OBJECT_LEFT,
         OBJECT_LIVE, //
     },
+    slab_of,
     store::Store,
     Cache, //
 };
@@ -141,11 +142,13 @@ impl Cache {
 
     /// Sees to it that this CPU has objects at hand.
     fn fill_magazine(&self) {
-        if let Some(object) = self.alloc(Gfp::NOWAIT.with(Gfp::NOWARN), NO_NODE) {
-            if let Some((slab, index)) = find(object.addr().get()) {
-                // SAFETY: Just allocated, and given up.
-                let _ = unsafe { super::free(slab, index, object) };
-            }
+        let Some(entry) = self.alloc_slow(Gfp::NOWAIT.with(Gfp::NOWARN), NO_NODE) else {
+            return;
+        };
+        if let Some(slab) = slab_of(entry.address.addr().get()) {
+            // CAST: Lossless.
+            let node = slab.node() as usize;
+            self.front.return_unused(&Store(self), entry, node);
         }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Cpu {
     base: AtomicPtr<magazine::Address>,
     /// Where the loaded magazine ends for `push`; where it begins, if pushing needs the slow path.
     end: AtomicPtr<magazine::Address>,
+    /// Where it ends.
+    limit: AtomicPtr<magazine::Address>,
     loaded: AtomicPtr<Magazine>,
     spare: AtomicPtr<Magazine>,
     /// Entries that came in batches, less those that went in batches.
@@ -121,6 +123,7 @@ impl Cpu {
             top: AtomicPtr::new(base),
             base: AtomicPtr::new(base),
             end: AtomicPtr::new(base),
+            limit: AtomicPtr::new(base),
             loaded: AtomicPtr::new(dummy.as_ptr()),
             spare: AtomicPtr::new(dummy.as_ptr()),
             balance: AtomicU64::new(0),
@@ -233,6 +236,7 @@ impl Cpu {
         self.loaded.store(magazine.as_ptr(), Relaxed);
         self.base.store(this.base(), Relaxed);
         self.end.store(self.end_of(this), Relaxed);
+        self.limit.store(this.end(), Relaxed);
         self.top.store(this.top(), Relaxed);
     }
 
@@ -291,6 +295,21 @@ impl Cpu {
     }
 }
 
+impl Here {
+    /// Puts an entry into the loaded magazine, in a section. Returns whether there was room.
+    #[inline(always)]
+    fn push(self, entry: Entry) -> bool {
+        let top = self.top();
+        if self.is_limit(top) {
+            return false;
+        }
+        // SAFETY: A place before the end of the loaded magazine, which is ours.
+        unsafe { magazine::write(top, entry) };
+        self.move_top(1);
+        true
+    }
+}
+
 /// The right to use a CPU's magazines, until dropped.
 pub(super) struct Section<'a> {
     pub(super) cpu: &'a Cpu,
@@ -328,14 +347,7 @@ impl<'a> Section<'a> {
 
     /// Puts an entry into the loaded magazine. Returns whether there was room.
     pub(super) fn push(&self, entry: Entry) -> bool {
-        let top = self.here.top();
-        if top >= self.cpu.loaded().end() {
-            return false;
-        }
-        // SAFETY: A place before the end of the loaded magazine, which is ours.
-        unsafe { magazine::write(top, entry) };
-        self.here.move_top(1);
-        true
+        self.here.push(entry)
     }
 
     /// Lets `fill` put entries into the loaded magazine. It is told for how many there is room, and
@@ -437,37 +449,10 @@ impl<'a> Section<'a> {
         old
     }
 
-    /// Puts the entries of the loaded magazine into random order. `below` gives a number below another.
-    ///
-    /// Durstenfeld, "Algorithm 235: Random permutation" (1964).
-    pub(super) fn shuffle(&self, below: impl Fn(u32) -> u32) {
-        let base = self.cpu.loaded().base();
-        for last in (1..self.cpu.fill()).rev() {
-            // CAST: At most a magazine.
-            let other = below(last as u32 + 1) as usize;
-            // SAFETY: Between base and top lie entries; nobody else changes them during the section.
-            unsafe { magazine::swap(base.wrapping_add(last), base.wrapping_add(other)) };
-        }
-    }
-
-    /// Puts an entry into the spare magazine, which is no dummy, for a random one if it is full, which is
-    /// returned.
-    pub(super) fn exchange(&self, entry: Entry, below: impl Fn(u32) -> u32) -> Option<Entry> {
-        let spare = self.cpu.spare();
-        let (base, count) = (spare.base(), spare.count());
-        if !spare.is_full() {
-            let top = spare.top();
-            // SAFETY: A place before the end of the spare magazine, which is ours.
-            unsafe { magazine::write(top, entry) };
-            spare.set_top(top.wrapping_add(1));
-            return None;
-        }
-        let at = base.wrapping_add(below(count) as usize);
-        // SAFETY: Between base and top lie entries.
-        let out = unsafe { magazine::read(at) };
-        // SAFETY: As above; the spare magazine is ours.
-        unsafe { magazine::write(at, entry) };
-        Some(out)
+    /// Puts the entries of the loaded magazine into random order.
+    pub(super) fn shuffle(&self, number: impl FnMut() -> u64) {
+        // SAFETY: Between base and top lie entries; nobody else changes them during the section.
+        unsafe { magazine::shuffle(self.cpu.loaded().base(), self.cpu.fill(), number) };
     }
 
     /// Returns whether the spare magazine has entries.
@@ -629,5 +614,26 @@ impl Local {
         here.move_top(1);
         here.leave();
         true
+    }
+
+    /// Puts an entry of the node into this CPU's loaded magazine, also where [`Local::push`] takes none. Returns
+    /// whether there was room.
+    ///
+    /// Context: Any but NMI.
+    ///
+    /// # Safety
+    ///
+    /// The front is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn push_closed(self, entry: Entry) -> bool {
+        let _pinned = preempt::pin();
+        // SAFETY: By the contract of this function; the CPU stays.
+        let here = unsafe { Here::new(self.0) };
+        if !here.enter() {
+            return false;
+        }
+        let pushed = here.push(entry);
+        here.leave();
+        pushed
     }
 }

@@ -55,7 +55,7 @@ impl Front {
         if let Some(entry) = section.pop() {
             return Some(entry);
         }
-        if section.spare_has_entries() && !self.hardened {
+        if section.spare_has_entries() {
             section.swap();
             return section.pop();
         }
@@ -66,6 +66,7 @@ impl Front {
             depot.empty.push(empty);
         }
         drop(depot);
+        self.shuffle(section);
         section.pop()
     }
 }

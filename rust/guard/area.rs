@@ -76,6 +76,8 @@ pub(crate) fn freed(area: &Area) {
     check_zone(area);
     match preset(area) {
         Preset::Fast => {}
+        // The caller has cleared it.
+        Preset::Hardened if page_alloc::must_clear_on_free() => {}
         // SAFETY: The area is mapped and ours.
         Preset::Hardened => unsafe { clear(area) },
         Preset::Debug(checks) if checks.has(Checks::POISON) => {

@@ -121,7 +121,8 @@ impl Aside {
         PAGES.fetch_add(order.pages(), Relaxed);
         self.let_out(preset, free, |blocks| {
             blocks.leave(match preset {
-                Preset::Hardened => Leaves::Picked(random::number()),
+                // CAST: The upper half, which is the better one.
+                Preset::Hardened => Leaves::Picked((random::number() >> 32) as u32),
                 _ => Leaves::Oldest,
             })
         });

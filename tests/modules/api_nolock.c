@@ -18,15 +18,31 @@
 
 static DEFINE_RAW_SPINLOCK(lock);
 
-/* With an object of that size at hand. Interrupts are off, so that it stays. */
+/*
+ * With a lock held that nothing which sleeps may be called under, and an object
+ * of that size at hand. In the hardened preset that may have been the last, and
+ * is not given out again yet: then others are brought, when interrupts are on.
+ */
 static void *nolock_at_hand(size_t size, gfp_t gfp, int node)
 {
-	void *p = quarry_kmalloc(size, GFP_NOWAIT);
+	unsigned long flags;
+	unsigned int tries;
+	void *p = NULL;
 
-	if (p)
-		memset(p, 0xa5, size);
-	quarry_kfree(p);
-	return quarry_kmalloc_nolock(size, gfp, node);
+	for (tries = 0; !p && tries < 100; tries++) {
+		local_irq_save(flags);
+		p = quarry_kmalloc(size, GFP_NOWAIT);
+		if (p)
+			memset(p, 0xa5, size);
+		quarry_kfree(p);
+		raw_spin_lock(&lock);
+		p = quarry_kmalloc_nolock(size, gfp, node);
+		if (p && !(gfp & __GFP_ZERO))
+			memset(p, 0x5a, size);
+		raw_spin_unlock(&lock);
+		local_irq_restore(flags);
+	}
+	return p;
 }
 
 void nolock_gives_and_takes(void)
@@ -44,18 +60,12 @@ void nolock_gives_and_takes(void)
 	for (size = 1; size <= PAGE_SIZE; size += 1 + size / 7) {
 		/* So that there is a slab. */
 		quarry_kfree(quarry_kmalloc(size, GFP_KERNEL));
-		raw_spin_lock_irqsave(&lock, flags);
 		p = nolock_at_hand(size, 0, NUMA_NO_NODE);
-		if (p && quarry_ksize(p) >= size)
-			memset(p, 0x5a, quarry_ksize(p));
-		raw_spin_unlock_irqrestore(&lock, flags);
 		NEED(p);
 		CHECK(quarry_ksize(p) >= size);
 		quarry_kfree(p);
 
-		raw_spin_lock_irqsave(&lock, flags);
 		p = nolock_at_hand(size, __GFP_ZERO, NUMA_NO_NODE);
-		raw_spin_unlock_irqrestore(&lock, flags);
 		NEED(p);
 		CHECK(!memchr_inv(p, 0, quarry_ksize(p)));
 		raw_spin_lock_irqsave(&lock, flags);
@@ -84,7 +94,7 @@ void nolock_honours_nodes(void)
 	}
 }
 
-#define MANY 256
+#define MANY 512
 static void *many[MANY], *again[MANY];
 
 /* More than magazines take, with interrupts off: an interrupt has to free most. */

@@ -92,6 +92,13 @@ impl Here {
         top >= self.cpu().end.load(Relaxed)
     }
 
+    /// Returns whether a place is not before the end of the loaded magazine.
+    #[inline(always)]
+    pub(super) fn is_limit(self, top: Place) -> bool {
+        // ORDERING: Only this CPU writes.
+        top >= self.cpu().limit.load(Relaxed)
+    }
+
     /// Moves the top by one entry, up or down.
     #[inline(always)]
     pub(super) fn move_top(self, by: i32) {

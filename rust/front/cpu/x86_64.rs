@@ -115,6 +115,24 @@ impl Here {
         false
     }
 
+    /// Returns whether a place is not before the end of the loaded magazine.
+    #[inline(always)]
+    pub(super) fn is_limit(self, top: Place) -> bool {
+        // SAFETY: Reads a field.
+        unsafe {
+            asm!(
+                "cmp {top}, qword ptr gs:[{cpu} + {offset}]",
+                "jae {limit}",
+                cpu = in(reg) self.0,
+                top = in(reg) top,
+                offset = const offset_of!(Cpu, limit),
+                limit = label { return true },
+                options(nostack),
+            );
+        }
+        false
+    }
+
     /// Moves the top by one entry, up or down.
     #[inline(always)]
     pub(super) fn move_top(self, by: i32) {
