@@ -53,8 +53,12 @@ pub trait Backend: Sync {
     fn kernel_free_blocks(&self) -> Result<FreeBlocks>;
 }
 
-/// Returns why a file of the kernel's tells nothing.
+/// Returns why a file of the kernel's tells nothing. What is wrong with its contents, which no errno
+/// says, goes to stderr.
 fn unreadable(path: &'static str, error: &io::Error) -> Error {
+    if error.raw_os_error().is_none() {
+        eprintln!("quarry: {path}: {error}");
+    }
     Error {
         command: path,
         cause: Cause::from_errno(error.raw_os_error().unwrap_or(0)),

@@ -348,7 +348,7 @@ impl Backend for Fake {
 
     fn kernel_free_blocks(&self) -> Result<FreeBlocks> {
         let free = MEMORY - self.state().held.div_ceil(PAGE).min(MEMORY);
-        Ok(FreeBlocks::parse(&format!("Node 0, zone Normal {free}")))
+        Ok(FreeBlocks::parse(&format!("Node 0, zone Normal {free}")).expect("one number of pages"))
     }
 
     fn kernel_shrink(&self) {}

@@ -294,12 +294,12 @@ fn fields(event: EventType, text: &[u8]) -> Option<Fields<'_>> {
             let failed = values.page.and_then(address) == Some(0);
             Fields::PageAlloc {
                 frame: if failed { None } else { Some(frame?) },
-                order: u32::try_from(decimal(values.order?)?).ok()?,
+                order: values.order()?,
             }
         }
         EventType::PageFree => Fields::PageFree {
             frame: values.frame()?,
-            order: u32::try_from(decimal(values.order?)?).ok()?,
+            order: values.order()?,
         },
         EventType::PageFreeBatched => Fields::PageFreeBatched,
     })
@@ -313,6 +313,12 @@ impl Values<'_> {
             Some(digits) => hexadecimal(digits),
             None => decimal(text),
         }
+    }
+
+    /// Returns the order, unless no memory has so many pages.
+    fn order(&self) -> Option<u32> {
+        let order = u32::try_from(decimal(self.order?)?).ok()?;
+        (order < u64::BITS).then_some(order)
     }
 }
 

@@ -105,8 +105,8 @@ impl Sizes {
 
 /// Returns a number between both ends whose logarithm is evenly spread.
 fn even(min: u64, max: u64, rng: &mut Rng) -> u64 {
-    // CAST: Sizes are far below 2^52, and the result is clamped.
-    let (low, high) = ((min as f64).log2(), ((max + 1) as f64).log2());
+    // CAST: A size above 2^53 loses its last bits, and the result is clamped.
+    let (low, high) = ((min as f64).log2(), (max as f64 + 1.0).log2());
     let drawn = (low + (high - low) * rng.f64()).exp2() as u64;
     drawn.clamp(min, max)
 }
@@ -177,7 +177,15 @@ mod tests {
     #[test]
     fn sizes_stay_within_the_limits_of_their_kind() {
         let mut rng = Rng::with_seed(3);
-        for word in ["mixed", "small", "large", "kernel", "1..1G", "7..7"] {
+        for word in [
+            "mixed",
+            "small",
+            "large",
+            "kernel",
+            "1..1G",
+            "7..7",
+            "8..18446744073709551615",
+        ] {
             let sizes: Sizes = word.parse().unwrap();
             for kind in Kind::ALL {
                 for _ in 0..2000 {

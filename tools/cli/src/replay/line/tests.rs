@@ -181,3 +181,13 @@ fn no_prefix_of_a_line_makes_the_parser_fall_over() {
         }
     }
 }
+
+#[test]
+fn an_order_that_no_memory_has_is_damage() {
+    for order in ["64", "4294967295", "18446744073709551616"] {
+        for event in ["mm_page_alloc", "mm_page_free"] {
+            let line = format!("x-1 [001] d..1. 1.6: {event}: page=abc pfn=1234 order={order}");
+            assert_eq!(parse(line.as_bytes()), Line::Damaged, "{line}");
+        }
+    }
+}
