@@ -5,7 +5,7 @@
 use crate::{
     size::Size,
     stat::section::Section,
-    stress::{mix::Mix, sizes::Sizes},
+    stress::{latency::Clock, mix::Mix, sizes::Sizes},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarry_uapi::{Arm, Kind, Preset, DEFAULT_PATH};
@@ -60,6 +60,9 @@ pub enum Command {
     /// all memory is read and compared in user space. Running out of memory or quota is counted and
     /// no error; corruption, any other errno and a violated invariant are. With several threads, when
     /// a thread frees what another hands to it is not repeatable.
+    ///
+    /// The second table says how long calls of the module took, whatever interrupted them: BATCH those of
+    /// many operations, the others those of one.
     Stress(StressArgs),
     /// Replay recorded kmem traces of a kernel
     ///
@@ -170,6 +173,10 @@ pub struct StressArgs {
     /// Operations in one call of the module
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(8..))]
     pub batch: u32,
+
+    /// What calls of the module are timed with
+    #[arg(long, value_enum, value_name = "CLOCK", default_value_t)]
+    pub latency: Clock,
 }
 
 /// Which events of a trace are replayed.

@@ -23,6 +23,8 @@ pub trait Backend: Sync {
     fn alloc(&self, kind: Kind, bytes: u64, context: Context) -> Result<Allocation>;
     /// Changes the size of an allocation, and returns the bytes that are then usable.
     fn realloc(&self, handle: Handle, bytes: u64) -> Result<u64>;
+    /// Frees an allocation.
+    fn free(&self, handle: Handle) -> Result<()>;
     /// Reads from an allocation.
     fn read(&self, handle: Handle, offset: u64, buffer: &mut [u8]) -> Result<()>;
     /// Writes to an allocation.
@@ -76,6 +78,10 @@ impl Backend for Device {
 
     fn realloc(&self, handle: Handle, bytes: u64) -> Result<u64> {
         self.realloc(handle, bytes)
+    }
+
+    fn free(&self, handle: Handle) -> Result<()> {
+        self.free(handle)
     }
 
     fn read(&self, handle: Handle, offset: u64, buffer: &mut [u8]) -> Result<()> {

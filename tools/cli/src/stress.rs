@@ -2,6 +2,7 @@
 
 //! `quarry stress`: all allocators at once, from all CPUs, with all contents verified.
 
+pub mod latency;
 pub mod mix;
 mod probe;
 mod run;
@@ -69,6 +70,7 @@ fn options(args: &StressArgs) -> Options {
         remote: args.remote,
         readback: args.readback,
         batch: args.batch,
+        clock: args.latency,
     }
 }
 
@@ -132,6 +134,7 @@ fn as_text(options: &Options, outcome: &Outcome) -> String {
         options.seed
     );
     text += &output::render(&table);
+    text += &latency_table(options, outcome);
     for incident in &outcome.tally.incidents {
         text += &format!("  ! {incident}\n");
     }
@@ -167,6 +170,15 @@ fn as_text(options: &Options, outcome: &Outcome) -> String {
     text
 }
 
+/// Returns how long calls took, below a line of what it is in.
+fn latency_table(options: &Options, outcome: &Outcome) -> String {
+    let mut table = output::table(&["call", "count", "p50", "p99", "p99.9", "max"]);
+    for row in outcome.latencies.rows(options.clock) {
+        table.add_row(row);
+    }
+    format!("{}\n{}", options.clock.heading(), output::render(&table))
+}
+
 fn as_json(options: &Options, outcome: &Outcome) -> Value {
     let kinds = outcome
         .tally
@@ -185,6 +197,7 @@ fn as_json(options: &Options, outcome: &Outcome) -> Value {
         "operations_per_second": rate(outcome),
         "kinds": kinds.collect::<Map<_, _>>(),
         "all": outcome.tally.total(),
+        "latency": outcome.latencies.as_json(options.clock),
         "incidents": outcome.tally.incidents,
         "handles_left": outcome.handles_left,
         "caches_kept": outcome.caches_kept,

@@ -24,7 +24,7 @@ pub struct Faults {
     pub fail_every: Option<u64>,
     /// Every so many fills flip a bit.
     pub corrupt_every: Option<u64>,
-    /// Every so many frees of an operation fail with EBUSY.
+    /// Every so many frees fail with EBUSY.
     pub busy_every: Option<u64>,
     /// Every so many batches fail with ENOMEM before anything is run.
     pub refuse_every: Option<u64>,
@@ -248,6 +248,10 @@ impl Backend for Fake {
 
     fn realloc(&self, handle: Handle, bytes: u64) -> Result<u64> {
         self.state().realloc(handle.as_raw(), bytes)
+    }
+
+    fn free(&self, handle: Handle) -> Result<()> {
+        self.state().free(&self.faults, handle.as_raw())
     }
 
     fn read(&self, handle: Handle, offset: u64, buffer: &mut [u8]) -> Result<()> {

@@ -6,7 +6,10 @@
 //! WRITE and is compared with what this program computes. That new memory is zero can be seen only
 //! before it is filled.
 
-use super::worker::{Live, Worker};
+use super::{
+    latency::Call,
+    worker::{Live, Worker},
+};
 use crate::backend::Backend;
 use quarry_uapi::{pattern, Context, Error, Kind};
 
@@ -39,11 +42,15 @@ impl<B: Backend> Worker<'_, B> {
         if live.bytes <= LARGEST {
             // CAST: Checked just above.
             let mut buffer = vec![0; live.bytes as usize];
-            self.setup.backend.read(live.handle, 0, &mut buffer)?;
+            self.call(Call::Read, |backend| {
+                backend.read(live.handle, 0, &mut buffer)
+            })?;
             self.compare(&live, &buffer);
             live.seed = self.rng.u64(..);
             pattern::fill(live.seed, 0, &mut buffer);
-            self.setup.backend.write(live.handle, 0, &buffer)?;
+            self.call(Call::Write, |backend| {
+                backend.write(live.handle, 0, &buffer)
+            })?;
             self.tally.kind(live.kind).readbacks += 1;
             self.tally.ops += 2;
         }
@@ -52,10 +59,9 @@ impl<B: Backend> Worker<'_, B> {
     }
 
     /// Allocates, checks that the memory is zero, fills it, changes its size, and checks what must
-    /// have stayed and what must be zero.
+    /// have stayed and what must be zero. Half of this is freed at once.
     fn new_memory(&mut self) -> Result<(), Error> {
         let setup = self.setup;
-        let backend = setup.backend;
         let mut kind = setup.mix.draw(&mut self.rng);
         if kind == Kind::Cache {
             kind = Kind::Kmalloc;
@@ -63,7 +69,9 @@ impl<B: Backend> Worker<'_, B> {
         let bytes = setup.sizes.draw(kind, &setup.limits, &mut self.rng);
         let bytes = bytes.min(LARGEST);
         self.tally.ops += 1;
-        let made = match backend.alloc(kind, bytes, Context::Kernel) {
+        let made = match self.call(Call::Alloc, |backend| {
+            backend.alloc(kind, bytes, Context::Kernel)
+        }) {
             Ok(made) => made,
             Err(error) => {
                 self.tally.failure(kind, "ALLOC", true, error.cause);
@@ -77,7 +85,9 @@ impl<B: Backend> Worker<'_, B> {
         self.check_usable(kind, bytes, made.usable);
 
         let mut buffer = vec![0xa5; made.usable as usize];
-        backend.read(made.handle, 0, &mut buffer)?;
+        self.call(Call::Read, |backend| {
+            backend.read(made.handle, 0, &mut buffer)
+        })?;
         self.check_zero(kind, "new memory", 0, &buffer);
         let mut live = Live {
             handle: made.handle,
@@ -85,13 +95,23 @@ impl<B: Backend> Worker<'_, B> {
             bytes,
             seed: self.rng.u64(..),
         };
-        backend.fill(live.handle, 0, made.usable, live.seed)?;
+        self.call(Call::Fill, |backend| {
+            backend.fill(live.handle, 0, made.usable, live.seed)
+        })?;
         self.tally.kind(kind).fills += 1;
         self.tally.ops += 2;
         if kind.can_realloc() {
             self.grow(&mut live, made.usable)?;
         }
-        self.live.push(live);
+        if self.rng.bool() {
+            self.live.push(live);
+            return Ok(());
+        }
+        self.tally.ops += 1;
+        match self.call(Call::Free, |backend| backend.free(live.handle)) {
+            Ok(()) => self.tally.kind(kind).frees += 1,
+            Err(error) => self.tally.failure(kind, "FREE", false, error.cause),
+        }
         Ok(())
     }
 
@@ -101,17 +121,20 @@ impl<B: Backend> Worker<'_, B> {
         let bytes = setup.sizes.draw(live.kind, &setup.limits, &mut self.rng);
         let bytes = bytes.min(LARGEST);
         self.tally.ops += 1;
-        let now_usable = match setup.backend.realloc(live.handle, bytes) {
-            Ok(now_usable) => now_usable,
-            Err(error) => {
-                self.tally.failure(live.kind, "REALLOC", true, error.cause);
-                return Ok(());
-            }
-        };
+        let now_usable =
+            match self.call(Call::Realloc, |backend| backend.realloc(live.handle, bytes)) {
+                Ok(now_usable) => now_usable,
+                Err(error) => {
+                    self.tally.failure(live.kind, "REALLOC", true, error.cause);
+                    return Ok(());
+                }
+            };
         self.tally.kind(live.kind).reallocs += 1;
         self.check_usable(live.kind, bytes, now_usable);
         let mut buffer = vec![0xa5; now_usable as usize];
-        setup.backend.read(live.handle, 0, &mut buffer)?;
+        self.call(Call::Read, |backend| {
+            backend.read(live.handle, 0, &mut buffer)
+        })?;
         let kept = bytes.min(live.bytes) as usize;
         let kept = kept.min(buffer.len());
         self.compare(live, &buffer[..kept]);
@@ -120,11 +143,13 @@ impl<B: Backend> Worker<'_, B> {
             self.check_zero(live.kind, "memory that REALLOC added", usable, grown);
         }
         live.bytes = bytes;
-        setup.backend.fill(live.handle, 0, now_usable, live.seed)?;
-        if let Some(at) = setup
-            .backend
-            .verify(live.handle, 0, now_usable, live.seed)?
-        {
+        self.call(Call::Fill, |backend| {
+            backend.fill(live.handle, 0, now_usable, live.seed)
+        })?;
+        let differs = self.call(Call::Verify, |backend| {
+            backend.verify(live.handle, 0, now_usable, live.seed)
+        })?;
+        if let Some(at) = differs {
             self.tally.corruption(live.kind, || {
                 format!("allocation of {bytes} bytes differs from its pattern at offset {at}")
             });

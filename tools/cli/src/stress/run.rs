@@ -3,6 +3,7 @@
 //! A stress run: its threads and its end.
 
 use super::{
+    latency::{Clock, Latencies},
     mix::Mix,
     sizes::{Limits, Sizes},
     tally::Tally,
@@ -61,6 +62,8 @@ pub struct Options {
     pub readback: u16,
     /// Operations in one batch.
     pub batch: u32,
+    /// What calls are timed with.
+    pub clock: Clock,
 }
 
 /// What came of a run.
@@ -68,6 +71,8 @@ pub struct Options {
 pub struct Outcome {
     /// What was done.
     pub tally: Tally,
+    /// How long calls took.
+    pub latencies: Latencies,
     /// Time that it took, with freeing.
     pub elapsed: Duration,
     /// Allocations that the open file still held afterwards.
@@ -128,6 +133,7 @@ pub fn run<B: Backend>(
         remote: options.remote,
         readback: options.readback,
         batch: batch.max(LONGEST_ACTION),
+        clock: options.clock,
     };
 
     let start = Instant::now();
@@ -137,7 +143,7 @@ pub fn run<B: Backend>(
     // Thread i hands allocations to thread i + 1, the last one to the first.
     let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel()).unzip();
     senders.rotate_left(1);
-    let one = |index: usize, mut worker: Worker<'_, B>| -> Result<Tally, Error> {
+    let one = |index: usize, mut worker: Worker<'_, B>| -> Result<(Tally, Latencies), Error> {
         pin::pin(&allowed, index);
         // CAST: Numbers of threads are small.
         let share =
@@ -167,7 +173,7 @@ pub fn run<B: Backend>(
             done.fetch_add(ops, Ordering::Relaxed);
         }
     };
-    let results: Vec<Result<Tally, Error>> = thread::scope(|scope| {
+    let results: Vec<Result<(Tally, Latencies), Error>> = thread::scope(|scope| {
         let one = &one;
         let handles: Vec<_> = senders
             .into_iter()
@@ -198,8 +204,11 @@ pub fn run<B: Backend>(
     });
 
     let mut tally = Tally::default();
+    let mut latencies = Latencies::default();
     for result in results {
-        tally.add(result?);
+        let (one, its_latencies) = result?;
+        tally.add(one);
+        latencies.add(&its_latencies);
     }
     let elapsed = start.elapsed();
     let kept = caches
@@ -208,6 +217,7 @@ pub fn run<B: Backend>(
     Ok(Outcome {
         caches_kept: kept.count(),
         tally,
+        latencies,
         elapsed,
         handles_left: backend
             .query()?
@@ -219,8 +229,9 @@ pub fn run<B: Backend>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::latency::Call, *};
     use crate::backend::fake::{Fake, Faults};
+    use clap::ValueEnum;
 
     fn options(threads: usize, ops: u64) -> Options {
         Options {
@@ -233,6 +244,7 @@ mod tests {
             remote: 25,
             readback: 50,
             batch: 256,
+            clock: Clock::default(),
         }
     }
 
@@ -310,6 +322,28 @@ mod tests {
         assert!(!outcome.is_clean());
         assert!(outcome.tally.total().unexpected["EBUSY"] > 0);
         assert!(outcome.handles_left > 0);
+    }
+
+    #[test]
+    fn every_call_is_timed() {
+        for clock in Clock::value_variants() {
+            let options = Options {
+                clock: *clock,
+                ..options(2, 20_000)
+            };
+            let outcome = stress(Faults::default(), &options);
+            let count = |call| outcome.latencies.count(call);
+            let total = outcome.tally.total();
+            assert_eq!(count(Call::Batch), outcome.tally.batches);
+            // New memory is read and verified once more when its size has changed.
+            let [allocs, writes] = [count(Call::Alloc), count(Call::Write)];
+            assert_eq!(allocs + writes, total.readbacks);
+            assert_eq!(count(Call::Verify), count(Call::Realloc));
+            assert_eq!(count(Call::Fill), allocs + count(Call::Realloc));
+            assert_eq!(count(Call::Read), total.readbacks + count(Call::Realloc));
+            let frees = count(Call::Free);
+            assert!(frees > allocs / 3 && frees < allocs, "{frees} of {allocs}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! at most. Some of what it means to free, it hands to its neighbour, which frees it on another CPU.
 
 use super::{
+    latency::{Call, Clock, Latencies},
     mix::Mix,
     sizes::{Limits, Sizes},
     tally::Tally,
@@ -45,6 +46,8 @@ pub struct Setup<'a, B> {
     pub readback: u16,
     /// Operations in one batch.
     pub batch: usize,
+    /// What calls are timed with.
+    pub clock: Clock,
 }
 
 /// An allocation.
@@ -78,6 +81,7 @@ pub struct Worker<'a, B> {
     pub(super) rng: Rng,
     pub(super) live: Vec<Live>,
     pub(super) tally: Tally,
+    latencies: Latencies,
     ops: Vec<Op>,
     actions: Vec<Action>,
     /// Allocations that it will hold once the batch is done, if all goes well.
@@ -102,6 +106,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             rng: Rng::with_seed(seed),
             live: Vec::with_capacity(setup.live * 2),
             tally: Tally::default(),
+            latencies: Latencies::default(),
             ops: Vec::with_capacity(setup.batch),
             actions: Vec::with_capacity(setup.batch),
             coming: 0,
@@ -145,8 +150,8 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     /// Frees all that it holds, and all that its neighbour hands to it until that ends too. Returns
-    /// what it has done.
-    pub fn finish(mut self) -> Result<Tally, Error> {
+    /// what it has done, and how long that took.
+    pub fn finish(mut self) -> Result<(Tally, Latencies), Error> {
         // Tells the neighbour that nothing more will come.
         self.neighbour = None;
         for live in std::mem::take(&mut self.live) {
@@ -161,7 +166,15 @@ impl<'a, B: Backend> Worker<'a, B> {
             self.plan(Action::Drop { live, remote: true });
         }
         self.submit()?;
-        Ok(self.tally)
+        Ok((self.tally, self.latencies))
+    }
+
+    /// Makes a call, and records how long it takes.
+    pub(super) fn call<T>(&mut self, call: Call, make: impl FnOnce(&B) -> T) -> T {
+        let setup = self.setup;
+        let (result, taken) = setup.clock.time(|| make(setup.backend));
+        self.latencies.record(call, taken);
+        result
     }
 
     fn has_room(&self) -> bool {
@@ -312,10 +325,10 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     /// Has operations run. A call for which there is no memory has run none, and is made again.
-    fn run_batch(&self, ops: &mut [Op]) -> Result<(), Error> {
+    fn run_batch(&mut self, ops: &mut [Op]) -> Result<(), Error> {
         let mut tries = TRIES;
         loop {
-            match self.setup.backend.batch(ops) {
+            match self.call(Call::Batch, |backend| backend.batch(ops)) {
                 Err(error) if error.cause == Cause::NoMemory && tries > 1 => tries -= 1,
                 result => return result.map(|_| ()),
             }
