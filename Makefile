@@ -63,7 +63,7 @@ bench-host-doc: ## put the tables of the last make bench-host into Documentation
 
 .PHONY: probes-doc
 probes-doc: ## put the table of misuses of the last guest test into Documentation/misuses.rst
-	@scripts/probes-doc put build/test/misuses.rst
+	@scripts/probes-doc put build/test/misuses-stock.rst
 
 .PHONY: doctor
 doctor: ## say what of all this would work here, and what to do about the rest; changes nothing
