@@ -60,4 +60,20 @@ pub enum Command {
         #[arg(long)]
         expected: PathBuf,
     },
+    /// Print what the presets cost
+    Presets {
+        /// Lines of quarry_bench.ko with fast, hardened and debug; and with fast and hardened where both clear what is freed
+        #[arg(required = true, num_args = 5)]
+        lines: Vec<PathBuf>,
+        /// Page to put the table into
+        #[arg(long)]
+        page: Option<PathBuf>,
+    },
+    /// Say whether the preset hardened takes at most 1.5 times the instructions of fast
+    Hardened {
+        /// Lines of quarry_bench.ko with fast, where what is freed is cleared
+        fast: PathBuf,
+        /// Lines of quarry_bench.ko with hardened
+        hardened: PathBuf,
+    },
 }

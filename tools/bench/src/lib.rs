@@ -14,6 +14,7 @@ mod expected;
 pub mod files;
 mod goals;
 pub mod number;
+mod presets;
 mod raw;
 mod rst;
 mod run;
@@ -21,12 +22,15 @@ mod section;
 mod table;
 pub mod text;
 
-use anyhow::Context;
+use anyhow::{bail, Context};
 use args::{Cli, Command};
 use clap::Parser;
 use files::{print, read, write};
 use run::Run;
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Runs the command that the arguments name. The exit status is 0, 1 where something is worse,
 /// different or cannot be read, 2 for wrong usage.
@@ -71,8 +75,34 @@ fn command(command: Command) -> anyhow::Result<bool> {
             print(&report.text)?;
             return Ok(report.good);
         }
+        Command::Presets { lines, page } => presets(&lines, page.as_deref())?,
+        Command::Hardened { fast, hardened } => {
+            let (text, good) = presets::gate(&lines_of(&fast)?, &lines_of(&hardened)?)?;
+            print(&text)?;
+            return Ok(good);
+        }
     }
     Ok(true)
+}
+
+/// Returns the lines in a file.
+fn lines_of(path: &Path) -> anyhow::Result<Vec<raw::Line>> {
+    raw::parse(&read(path)?).with_context(|| path.display().to_string())
+}
+
+/// Prints what the presets cost, and puts it into a page.
+fn presets(lines: &[PathBuf], page: Option<&Path>) -> anyhow::Result<()> {
+    let runs: anyhow::Result<Vec<_>> = lines.iter().map(|path| lines_of(path)).collect();
+    let Ok(runs) = <[_; 5]>::try_from(runs?) else {
+        bail!("five files are needed");
+    };
+    let costs = presets::Costs::join(&runs)?;
+    if let Some(page) = page {
+        let text = costs.put_into(&read(page)?);
+        write(page, &text.with_context(|| page.display().to_string())?)?;
+    }
+    print(&costs.table())?;
+    Ok(())
 }
 
 fn load(path: &Path) -> anyhow::Result<Run> {
