@@ -14,6 +14,8 @@ mod expected;
 pub mod files;
 mod goals;
 pub mod number;
+#[doc(hidden)]
+pub mod parsers;
 mod presets;
 mod raw;
 mod rst;

@@ -19,6 +19,8 @@ mod info;
 mod kernel;
 mod man;
 mod output;
+#[doc(hidden)]
+pub mod parsers;
 mod pin;
 mod pool;
 mod progress;

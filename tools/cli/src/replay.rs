@@ -8,10 +8,10 @@
 mod account;
 mod caches;
 pub mod line;
-mod plan;
+pub mod plan;
 mod report;
 mod run;
-mod source;
+pub mod source;
 mod worker;
 
 use crate::{
@@ -33,7 +33,7 @@ use std::{
 };
 
 /// What a dry run assumes of the module.
-const ASSUMED: Limits = Limits {
+pub const ASSUMED: Limits = Limits {
     page_size: 4096,
     max_order: 10,
     max_kmalloc: 4 << 20,

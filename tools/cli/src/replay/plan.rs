@@ -110,6 +110,24 @@ impl Plan {
             // CAST: A length fits into 64 bits.
             && self.steps.len() as u64 == steps
     }
+
+    /// Panics unless each step frees what a step before it allocated, and nothing is freed twice.
+    pub fn check_steps(&self) {
+        let mut live: FxHashMap<u32, (u32, u16)> = FxHashMap::default();
+        for step in &self.steps {
+            let known = match step.action {
+                Action::Alloc => live.insert(step.id, (step.bytes, step.cache)),
+                Action::Free => live.remove(&step.id),
+            };
+            let expected = match step.action {
+                Action::Alloc => None,
+                Action::Free => Some((step.bytes, step.cache)),
+            };
+            assert_eq!(known, expected, "{step:?}");
+        }
+        // CAST: A length fits into 64 bits.
+        assert_eq!(live.len() as u64, self.allocs.live_at_end);
+    }
 }
 
 /// Something that is live in the trace.

@@ -29,6 +29,7 @@ pub struct Source {
     pieces: Receiver<io::Result<Vec<u8>>>,
     taken: Arc<AtomicU64>,
     length: u64,
+    plain: bool,
 }
 
 /// Counts what is read through it.
@@ -56,39 +57,52 @@ impl Source {
             let length = file.metadata().map_or(0, |metadata| metadata.len());
             (Box::new(file), length)
         };
+        Ok(Self {
+            length,
+            ..Self::of(file, u64::MAX).with_context(|| path.display().to_string())?
+        })
+    }
+
+    /// Reads a trace of which at most so many bytes are text.
+    pub fn of(input: impl Read + Send + 'static, most: u64) -> anyhow::Result<Self> {
         let taken = Arc::new(AtomicU64::new(0));
         let counted = Counted {
-            inner: file,
+            inner: input,
             taken: Arc::clone(&taken),
         };
         let mut reader = BufReader::with_capacity(PIECE, counted);
-        let start = reader
-            .fill_buf()
-            .with_context(|| path.display().to_string())?;
+        let start = reader.fill_buf()?;
+        let mut plain = false;
         let text: Box<dyn Read + Send> = match start {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(reader)),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(XzDecoder::new_multi_decoder(reader)),
-            [b'P', b'E', b'R', b'F', b'I', b'L', b'E', ..] => bail!(
-                "{}: binary data of perf: make text of it with 'perf script -i FILE'",
-                path.display()
-            ),
-            [0x17, 0x08, 0x44, ..] => bail!(
-                "{}: binary data of trace-cmd: make text of it with 'trace-cmd report FILE'",
-                path.display()
-            ),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'B', b'Z', b'h', ..] => bail!(
-                "{}: compressed in a way that quarry cannot read: use gzip, xz or none",
-                path.display()
-            ),
-            _ => Box::new(reader),
+            [b'P', b'E', b'R', b'F', b'I', b'L', b'E', ..] => {
+                bail!("binary data of perf: make text of it with 'perf script -i FILE'")
+            }
+            [0x17, 0x08, 0x44, ..] => {
+                bail!("binary data of trace-cmd: make text of it with 'trace-cmd report FILE'")
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'B', b'Z', b'h', ..] => {
+                bail!("compressed in a way that quarry cannot read: use gzip, xz or none")
+            }
+            _ => {
+                plain = true;
+                Box::new(reader)
+            }
         };
         let (sender, pieces) = mpsc::sync_channel(QUEUE);
-        thread::spawn(move || pump(text, &sender));
+        thread::spawn(move || pump(text.take(most), &sender));
         Ok(Self {
             pieces,
             taken,
-            length,
+            length: 0,
+            plain,
         })
+    }
+
+    /// Returns whether the file holds the text itself.
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Returns the bytes of the file, or 0 if that is not known.
@@ -212,6 +226,6 @@ mod tests {
     #[test]
     fn binary_formats_are_refused_with_a_way_out() {
         let error = lines("perf", b"PERFILE2........").unwrap_err();
-        assert!(error.to_string().contains("perf script"));
+        assert!(format!("{error:#}").contains("perf script"));
     }
 }
