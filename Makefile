@@ -160,6 +160,14 @@ tools: ## build/bin/quarry, the command line, and quarry-bench, as static binari
 host-test: ## the tests that need no kernel
 	@$(cargo) test --workspace --manifest-path tools/Cargo.toml
 
+.PHONY: fuzz
+fuzz: ## libFuzzer on policy code and parsers, on the host; TARGET=zone for one, SECONDS=60 for each
+	@QUARRY_FUZZ_TARGET='$(TARGET)' QUARRY_FUZZ_SECONDS='$(SECONDS)' $(toolbox) scripts/fuzz run
+
+.PHONY: fuzz-corpus
+fuzz-corpus: ## put what make fuzz found to be of use into tools/fuzz/corpus, made small; TARGET=zone for one
+	@QUARRY_FUZZ_TARGET='$(TARGET)' $(toolbox) scripts/fuzz corpus
+
 .PHONY: script-test
 script-test: ## the tests of the scripts: that what must fail does
 	@$(toolbox) scripts/selftest
