@@ -6,13 +6,16 @@ use crate::{
     alloc::KINDS,
     ktap::tests,
     memory::{Mapping, PAGE},
-    raw::{alloc, new, user_preset, Allocation, Device, Errno},
+    raw::{alloc, eventually, new, user_preset, Allocation, Device, Errno},
 };
 use libc::{EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM};
 use quarry_uapi::{sys, Preset};
 use std::{
     fs,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -455,6 +458,15 @@ fn limits_can_be_changed() {
     assert_eq!(device.free(more.handle), 0);
 }
 
+/// Returns whether a thread of ours sleeps in the kernel, as who waits for memory does.
+fn is_asleep(task: libc::pid_t) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{task}/stat")).expect("a thread");
+    // The state follows the name, which is in parentheses.
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| rest.starts_with('D'))
+}
+
 fn who_finds_a_pool_full_may_wait() {
     let device = Device::open();
     let pool = Pool::new(&device, "waits", MIB, 0, sys::QUARRY_POOL_WAIT);
@@ -472,8 +484,17 @@ fn who_finds_a_pool_full_may_wait() {
         }
         let waits = pool.stats().waits;
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| pool.alloc(&device, kind, bytes, 0));
-            thread::sleep(Duration::from_millis(300));
+            let (tell, told) = mpsc::channel();
+            let waiting = scope.spawn({
+                let (pool, device) = (&pool, &device);
+                move || {
+                    // SAFETY: Always succeeds.
+                    tell.send(unsafe { libc::gettid() }).expect("who listens");
+                    pool.alloc(device, kind, bytes, 0)
+                }
+            });
+            let task = told.recv().expect("a thread");
+            assert!(eventually(|| is_asleep(task)));
             assert!(!waiting.is_finished());
             assert!(got.iter().all(|one| device.free(one.handle) == 0));
             let late = waiting.join().unwrap().expect("what was freed");
