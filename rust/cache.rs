@@ -495,11 +495,24 @@ impl Cache {
                 return found;
             }
             // The new slab may be on another node than asked for, if that has no memory left.
-            let node = self.grow(gfp, nid)?;
+            let Some(node) = self.grow(gfp, nid) else {
+                return self.find_elsewhere(gfp);
+            };
             if let Some(entry) = self.front.pop_slow(&store, Some(node), gfp) {
                 return Some(entry);
             }
         }
+    }
+
+    /// Takes an object that is free on any node, where there is no memory for a slab.
+    #[cold]
+    #[inline(never)]
+    fn find_elsewhere(&self, gfp: Gfp) -> Option<Entry> {
+        if gfp.this_node_only() {
+            return None;
+        }
+        let store = Store(self);
+        (0..self.nodes.len()).find_map(|node| self.front.pop_slow(&store, Some(node), gfp))
     }
 
     /// Adds a slab. Returns its node.

@@ -4,7 +4,7 @@
 
 use crate::{
     alloc::KINDS,
-    ktap::tests,
+    ktap::{tests, Outcome},
     memory::{Mapping, PAGE},
     raw::{alloc, eventually, new, user_preset, Allocation, Device, Errno},
 };
@@ -26,6 +26,7 @@ tests! {
     all_of_user_space_has_a_pool,
     a_pool_that_is_not_there_is_not_found,
     a_client_gets_what_its_pool_may_have,
+    a_full_pool_gives_what_is_free_on_other_nodes,
     every_kind_is_charged_and_given_back,
     memory_stays_in_its_pool,
     caches_draw_on_pools,
@@ -256,8 +257,8 @@ fn ask_for_a_gibibyte(device: &Device, pool: &Pool<'_>, kind: u32, bytes: u64) -
             Err(errno) => {
                 assert_eq!(errno, ENOMEM);
                 refused += 1;
-                // What is refused once is refused again: a thousand times will do.
-                if refused == 1000 {
+                // What is refused once is refused again: a hundred times will do.
+                if refused == 100 {
                     break;
                 }
             }
@@ -295,6 +296,65 @@ fn a_client_gets_what_its_pool_may_have() {
         assert!(got.iter().all(|one| device.free(one.handle) == 0));
     }
     device.assert_valid();
+}
+
+/// Has this thread run on one CPU, or on all. Returns whether there is such a CPU.
+fn run_on(cpu: Option<usize>) -> bool {
+    // SAFETY: A set of CPUs is plain data.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    let cpus = cpu.map_or(0..libc::CPU_SETSIZE as usize, |cpu| cpu..cpu + 1);
+    for cpu in cpus {
+        // SAFETY: The CPU is less than the set has.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    // SAFETY: The set outlives the call.
+    unsafe { libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set) == 0 }
+}
+
+/// Returns the node that this thread takes memory from.
+fn node_here(device: &Device) -> i32 {
+    let got = device.alloc(sys::QUARRY_KIND_PAGES, PAGE as u64);
+    let node = device.explain(got.handle, &mut []).unwrap().node;
+    assert_eq!(device.free(got.handle), 0);
+    node
+}
+
+fn a_full_pool_gives_what_is_free_on_other_nodes() -> Outcome {
+    let device = Device::open();
+    let pool = Pool::new(&device, "nodes", 2 * MIB, 0, 0);
+    let ask = || {
+        pool.alloc(
+            &device,
+            sys::QUARRY_KIND_KMALLOC,
+            1024,
+            sys::QUARRY_ALLOC_OPAQUE,
+        )
+    };
+    assert!(run_on(Some(0)));
+    let near = node_here(&device);
+    let mut got: Vec<_> = std::iter::from_fn(|| ask().ok()).collect();
+    let far = (1..64).find(|&cpu| run_on(Some(cpu)) && node_here(&device) != near);
+    if far.is_some() {
+        // Slabs with objects that are free, and none that is empty.
+        let (free, held): (Vec<_>, Vec<_>) = got
+            .drain(..)
+            .enumerate()
+            .partition(|(index, _)| index % 3 == 0);
+        assert!(free.iter().all(|(_, one)| device.free(one.handle) == 0));
+        let again = (0..free.len()).map_while(|_| ask().ok());
+        got.extend(held.into_iter().map(|(_, one)| one));
+        let held = got.len();
+        got.extend(again);
+        assert_eq!(got.len() - held, free.len());
+        assert_eq!(ask().err(), Some(ENOMEM));
+    }
+    assert!(run_on(None));
+    assert!(got.iter().all(|one| device.free(one.handle) == 0));
+    device.assert_valid();
+    match far {
+        Some(_) => Outcome::Passed,
+        None => Outcome::Skipped("all CPUs take memory from one node"),
+    }
 }
 
 fn every_kind_is_charged_and_given_back() {
