@@ -20,13 +20,15 @@ ktap_last_start() { awk '/^[0-9]+ # once more$/ { text = ""; next } { text = tex
 # ktap_guest NAME: reads what one guest printed, each line after its time in microseconds, the last with the exit status. A test with subtests counts through them: on its
 # own only if it fails and none of them does.
 ktap_guest() {
-	local guest=$1 line t0='' now indent test word note deep=0 deep_failed=0 planned='' seen=0 rc=''
+	local guest=$1 line t0='' now indent test word note said='' deep=0 deep_failed=0 planned='' seen=0 rc=''
 	guest_failed=0
 	while IFS= read -r line; do
 		now=${line%% *} line=${line#* }
 		: "${t0:=$now}"
 		if [[ $line =~ ^'# exit status '([0-9]+)$ ]]; then
 			rc=${BASH_REMATCH[1]}
+		elif [[ $line =~ ^\ *'# '(.*)$ ]]; then
+			said+="${said:+; }${BASH_REMATCH[1]}"
 		elif [[ $line =~ ^1\.\.([0-9]+) ]]; then
 			planned=$((${planned:-0} + BASH_REMATCH[1]))
 		elif [[ $line =~ ^(\ *)(ok|not\ ok)\ [0-9]+\ ?-?\ ?(.*)$ ]]; then
@@ -44,6 +46,10 @@ ktap_guest() {
 				[[ $word != 'not ok' ]] || deep_failed=1
 			fi
 			((indent)) || deep=0
+			# What a test says last is why it failed.
+			((${#said} <= 200)) || said=...${said: -200}
+			[[ $word != 'not ok' ]] || note=$said
+			said=''
 			verdict "$word" "$guest" "$test" "$(printf %07d $((now - t0)))" "$note"
 			t0=$now
 		fi
