@@ -32,6 +32,7 @@ tests! {
     a_fault_is_of_one_thread,
     one_file_has_a_fault_at_a_time,
     mappings_are_counted,
+    areas_where_none_was,
     opening,
     blocks,
     contiguous_memory,
@@ -320,6 +321,48 @@ fn blocks() {
 
 fn contiguous_memory() {
     sweep_sizes(sys::QUARRY_KIND_KMALLOC, &[100, 8192, 100_000], 0);
+}
+
+/// Areas that lie where none has been, so that the registry needs room for them when they are mapped already.
+fn areas_where_none_was() {
+    let device = Device::open();
+    let source = Source::Quarry(&device);
+    device.must::<sys::quarry_shrink>(sys::QUARRY_CMD_SHRINK, new());
+    let before = (device.held(), mappings());
+    // All of them stay to the end. A failure may be hidden by a second attempt.
+    let mut held = Vec::new();
+    let (mut nth, mut failures) = (1, 0);
+    loop {
+        let count = mappings();
+        source.arm(nth);
+        let result = device.try_alloc(sys::QUARRY_KIND_VMALLOC, 3 * MIB, 0);
+        let failed = source.disarm();
+        let mapped = usize::from(result.is_ok());
+        match result {
+            Ok(area) => held.push(area.handle),
+            Err(errno) => {
+                assert!(failed && errno == ENOMEM, "errno {errno}");
+                failures += 1;
+            }
+        }
+        assert!(
+            eventually(|| mappings() <= count + mapped),
+            "request {nth}: a mapping is left behind"
+        );
+        device.assert_valid();
+        if !failed {
+            break;
+        }
+        nth += 1;
+    }
+    assert!(nth > 5, "{nth} requests");
+    println!("# {} requests failed, {failures} areas did", nth - 1);
+    assert!(held.into_iter().all(|area| device.free(area) == 0));
+    let after = || {
+        device.must::<sys::quarry_shrink>(sys::QUARRY_CMD_SHRINK, new());
+        (device.held(), mappings())
+    };
+    assert!(eventually(|| after() == before));
 }
 
 fn areas() {
