@@ -38,7 +38,7 @@ ktap_guest() {
 				test=${BASH_REMATCH[1]} word=skip note=${BASH_REMATCH[2]}
 			fi
 			if ((indent == 0 && deep)) && [[ $word == ok ]] || ((indent == 0 && deep_failed)); then
-				deep=0 deep_failed=0
+				deep=0 deep_failed=0 said=''
 				continue
 			fi
 			if ((indent)); then
