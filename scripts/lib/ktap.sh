@@ -17,10 +17,10 @@ verdict() {
 # ktap_last_start: passes on what a guest printed since it was started last; what it did before it froze does not count.
 ktap_last_start() { awk '/^[0-9]+ # once more$/ { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }'; }
 
-# ktap_guest NAME: reads what one guest printed, each line after its time in microseconds, the last with the exit status. A test with subtests counts through them: on its
-# own only if it fails and none of them does.
+# ktap_guest NAME [WHY]: reads what one guest printed, each line after its time in microseconds, the last with the exit status. A test with subtests counts through them: on its
+# own only if it fails and none of them does. WHY is what is known of a guest that did not come to its end.
 ktap_guest() {
-	local guest=$1 line t0='' now indent test word note said='' deep=0 deep_failed=0 planned='' seen=0 rc=''
+	local guest=$1 why=${2-} line t0='' now indent test word note said='' deep=0 deep_failed=0 planned='' seen=0 rc=''
 	guest_failed=0
 	while IFS= read -r line; do
 		now=${line%% *} line=${line#* }
@@ -55,12 +55,12 @@ ktap_guest() {
 		fi
 	done
 	if ((seen == 0)); then
-		verdict 'not ok' "$guest" "a test to be reported"
+		verdict 'not ok' "$guest" "a test to be reported" '' "$why"
 	elif [[ $planned ]] && ((seen < planned)); then
-		verdict 'not ok' "$guest" "all planned tests" '' "$((planned - seen)) of $planned missing"
+		verdict 'not ok' "$guest" "all planned tests" '' "$((planned - seen)) of $planned missing${why:+; $why}"
 	fi
 	if [[ $rc != 0 ]] && ((guest_failed == 0 || rc == 123)); then
-		verdict 'not ok' "$guest" "the guest" '' "exit status ${rc:-unknown}"
+		verdict 'not ok' "$guest" "the guest" '' "exit status ${rc:-unknown}${why:+; $why}"
 	fi
 }
 

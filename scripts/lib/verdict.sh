@@ -2,15 +2,19 @@
 # shellcheck shell=bash disable=SC2154
 # What comes after a guest has ended.
 
-# stacks: what the processes of a guest were about that was ended too late, and where its CPUs were.
+# stacks: where the CPUs of a guest were that was ended too late, and what its processes were about, the newest first: the others wait for
+# those.
 stacks() {
+	echo "quarry: where its CPUs were:"
+	grep -E '^(CPU#|RIP)' "$run/registers"
 	echo "quarry: what its processes waited for:"
 	sed -E 's/^\[[^]]*\] ?//' "$run/klog" | awk '
-		/^task:/ { if (user) printf "%s", text; text = ""; user = 0; on = 1 }
-		/^Showing|^NMI|^Sending|^Kernel/ { if (user) printf "%s", text; text = ""; user = 0; on = 0 }
+		function keep() { if (user) blocks[++n] = text; text = ""; user = on = 0 }
+		/^task:/ { keep(); on = 1 }
+		/^Showing|^NMI|^Sending|^Kernel/ { keep() }
 		on { text = text $0 "\n" }
-		/entry_SYSCALL|asm_exc|asm_sysvec/ { user = on }' | grep -vE 'Call Trace|TASK>|^R[A-Z0-9]+:|^ \?' | head -n 60
-	grep -E '^(CPU#|RIP)' "$run/registers"
+		/entry_SYSCALL|asm_exc|asm_sysvec/ { user = on }
+		END { keep(); while (n) printf "%s", blocks[n--] }' | grep -vE 'Call Trace|TASK>|^R[A-Z0-9]+:|^ \?' | head -n 26
 }
 
 # guest_verdict RC: shows and keeps the kernel log of $run as asked for, searches it, and exits with RC, or with 123 for a defect.
