@@ -157,7 +157,7 @@ pub(crate) enum Refusal {
 
 /// Ends a cache whose objects are all free, but for its shell. Else says why not, and changes nothing.
 ///
-/// Context: Process context. May sleep.
+/// Context: Process context, not when called by hotplug. May sleep.
 ///
 /// # Safety
 ///
@@ -173,7 +173,7 @@ pub(crate) unsafe fn destroy(cache: NonNull<Cache>) -> Result<(), Refusal> {
 /// [`destroy`], for a cache that no module has the address of: no shell is left. Else returns how many
 /// objects are live.
 ///
-/// Context: Process context. May sleep.
+/// Context: Process context, not when called by hotplug. May sleep.
 ///
 /// # Safety
 ///
@@ -192,17 +192,16 @@ pub(crate) unsafe fn destroy_unshared(cache: NonNull<Cache>) -> Result<(), usize
 fn take_out(cache: NonNull<Cache>) -> Result<(), Refusal> {
     // SAFETY: By the contract of the callers, the cache is alive, or a shell.
     let this = unsafe { cache.as_ref() };
-    let mut ended = try_remove(cache)?;
-    if !ended && this.census().live() == 0 {
-        // Some lie in a magazine of a CPU that is going.
-        wait_for_hotplug();
-        ended = try_remove(cache)?;
+    if try_remove(cache)? {
+        return Ok(());
     }
-    if ended {
-        Ok(())
-    } else {
-        Err(Refusal::Live(this.census().live().max(1)))
+    // Some may lie in a magazine of a CPU that is going. Whether they do cannot be counted: while that CPU's
+    // are emptied, an object may be seen in neither place.
+    wait_for_hotplug();
+    if try_remove(cache)? {
+        return Ok(());
     }
+    Err(Refusal::Live(this.census().live().max(1)))
 }
 
 /// Takes a cache out of the list, if its objects are all free in their slabs. Returns whether they were.

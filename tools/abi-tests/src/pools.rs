@@ -299,7 +299,7 @@ fn a_client_gets_what_its_pool_may_have() {
 }
 
 /// Has this thread run on one CPU, or on all. Returns whether there is such a CPU.
-fn run_on(cpu: Option<usize>) -> bool {
+pub(crate) fn run_on(cpu: Option<usize>) -> bool {
     // SAFETY: A set of CPUs is plain data.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     let cpus = cpu.map_or(0..libc::CPU_SETSIZE as usize, |cpu| cpu..cpu + 1);
