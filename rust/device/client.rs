@@ -13,7 +13,6 @@ use super::{
     handle::Handle,
     memory::Memory,
     quota::{
-        Budget,
         Charge,
         Limits, //
     },
@@ -32,7 +31,10 @@ use super::{
         Opener, //
     },
 };
-use crate::account::Account;
+use crate::{
+    account::Account,
+    pool::Budget, //
+};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::Relaxed, //
@@ -66,9 +68,10 @@ impl Client {
         pin_init!(Self {
             id,
             opener: Opener::current(),
-            bytes: Budget::new(limits.bytes),
-            handles: Budget::new(limits.handles.into()),
-            nr_caches: Budget::new(limits.caches.into()),
+            // CAST: Lossless: the kernel has 64 bits.
+            bytes: Budget::new(limits.bytes as usize, 0),
+            handles: Budget::new(limits.handles as usize, 0),
+            nr_caches: Budget::new(limits.caches as usize, 0),
             limits,
             failures: AtomicU64::new(0),
             table <- Table::new(),
@@ -89,21 +92,21 @@ impl Client {
         let handle_charge = Charge::new(&self.handles, 1)?;
         let (memory, bytes_charge) = match wanted {
             Wanted::Memory(request) => {
-                // CAST: `u64` holds every `usize`.
-                let mut charge = Charge::new(&self.bytes, request.bytes.charged() as u64)?;
+                let mut charge = Charge::new(&self.bytes, request.bytes.charged())?;
                 let memory = Memory::new(request).map_err(task::unless_killed)?;
-                charge.adjust(memory.usable() as u64)?;
+                charge.adjust(memory.usable())?;
                 (memory, charge)
             }
             Wanted::Object { cache, how } => {
                 // The claim on the cache ends in `Memory::object`, or when the charge fails.
                 let cache = self.caches.lock().get(*cache)?;
-                let charge = Charge::new(&self.bytes, cache.object_size() as u64);
+                let charge = Charge::new(&self.bytes, cache.object_size());
                 let charge = charge.inspect_err(|_| cache.end_claim())?;
                 let object = Memory::object(cache, *how).map_err(task::unless_killed)?;
                 (object, charge)
             }
         };
+        // CAST: `u64` holds every `usize`.
         let usable = memory.usable() as u64;
         let handle = self.table.insert(memory)?;
         handle_charge.keep();
@@ -132,13 +135,12 @@ impl Client {
         if referenced {
             return Err(EBUSY);
         }
-        // CAST: `u64` holds every `usize`.
-        let old = memory.usable() as u64;
+        let old = memory.usable();
         // Only what is needed beyond the old size: that is charged already, and given back when the
         // smaller size is there.
-        let mut growth = Charge::new(&self.bytes, (bytes.charged() as u64).saturating_sub(old))?;
+        let mut growth = Charge::new(&self.bytes, bytes.charged().saturating_sub(old))?;
         memory.resize(bytes.wanted(), wait)?;
-        let new = memory.usable() as u64;
+        let new = memory.usable();
         if new < old {
             self.bytes.give(old - new);
         }
@@ -146,14 +148,14 @@ impl Client {
         // The excess is less than the allocation, and counts from now on.
         growth.force(new.saturating_sub(old));
         growth.keep();
-        Ok(new)
+        // CAST: `u64` holds every `usize`.
+        Ok(new as u64)
     }
 
     /// Frees an allocation.
     pub(super) fn free(&self, raw: u64) -> Result {
         let memory = self.table.remove(Handle::from_raw(raw).ok_or(ENOENT)?)?;
-        // CAST: `u64` holds every `usize`.
-        let usable = memory.usable() as u64;
+        let usable = memory.usable();
         drop(memory);
         self.bytes.give(usable);
         self.handles.give(1);
@@ -232,17 +234,20 @@ impl Client {
     /// Describes this open file.
     pub(super) fn info(&self) -> ClientInfo {
         let counts = self.table.counts();
+        let [bytes, handles, caches] =
+            [&self.bytes, &self.handles, &self.nr_caches].map(Budget::usage);
+        // CAST: `u64` holds every `usize`.
         ClientInfo {
             id: self.id,
             pid: self.opener.pid,
             comm: self.opener.comm,
-            handles: self.handles.used(),
-            bytes: self.bytes.used(),
-            peak_bytes: self.bytes.peak(),
-            caches: self.nr_caches.used(),
-            quota_bytes: self.bytes.limit(),
-            quota_handles: self.handles.limit(),
-            quota_caches: self.nr_caches.limit(),
+            handles: handles.used as u64,
+            bytes: bytes.used as u64,
+            peak_bytes: bytes.peak as u64,
+            caches: caches.used as u64,
+            quota_bytes: bytes.limit as u64,
+            quota_handles: handles.limit as u64,
+            quota_caches: caches.limit as u64,
             allocs: counts.allocs,
             frees: counts.frees,
             // ORDERING: Relaxed: a counter.

@@ -148,8 +148,9 @@ pub(crate) fn totals() -> Totals {
     };
     for client in &CLIENTS.lock().open {
         totals.clients += 1;
-        totals.handles += client.handles.used();
-        totals.bytes += client.bytes.used();
+        // CAST: `u64` holds every `usize`.
+        totals.handles += client.handles.usage().used as u64;
+        totals.bytes += client.bytes.usage().used as u64;
     }
     totals
 }

@@ -55,8 +55,9 @@ pub(super) fn query(client: &Client, arg: &mut bindings::quarry_query) -> Result
     arg.quota_batch = client.limits.batch;
     arg.quota_caches = client.limits.caches;
     // CAST: Not more than `quota_handles`.
-    arg.used_handles = client.handles.used() as u32;
-    arg.used_bytes = client.bytes.used();
+    arg.used_handles = client.handles.usage().used as u32;
+    // CAST: `u64` holds every `usize`.
+    arg.used_bytes = client.bytes.usage().used as u64;
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 
 //! What an open file may hold.
 
-use crate::module_parameters;
-use core::sync::atomic::{
-    AtomicU64,
-    Ordering::Relaxed, //
+use crate::{
+    module_parameters,
+    pool::{
+        Budget,
+        Urgency, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -31,106 +33,31 @@ impl Limits {
     }
 }
 
-/// An amount of something, of which no more than a limit can be used.
-pub(super) struct Budget {
-    limit: u64,
-    used: AtomicU64,
-    peak: AtomicU64,
-}
-
-impl Budget {
-    /// Makes a budget of which nothing is used.
-    pub(super) fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            used: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
-        }
-    }
-
-    /// Takes `n`, or fails with `EDQUOT` without having taken any.
-    pub(super) fn take(&self, n: u64) -> Result {
-        // ORDERING: Relaxed throughout: only the number counts, nothing is published with it.
-        let mut used = self.used.load(Relaxed);
-        loop {
-            let wanted = used
-                .checked_add(n)
-                .filter(|&wanted| wanted <= self.limit)
-                .ok_or(EDQUOT)?;
-            match self
-                .used
-                .compare_exchange_weak(used, wanted, Relaxed, Relaxed)
-            {
-                Ok(_) => {
-                    self.note_peak(wanted);
-                    return Ok(());
-                }
-                Err(now) => used = now,
-            }
-        }
-    }
-
-    /// Takes `n` although it is beyond the limit. Nothing more can be taken then.
-    fn overdraw(&self, n: u64) {
-        // ORDERING: As in `take`.
-        self.note_peak(self.used.fetch_add(n, Relaxed) + n);
-    }
-
-    /// Gives back `n` that was taken.
-    pub(super) fn give(&self, n: u64) {
-        // ORDERING: As in `take`.
-        self.used.fetch_sub(n, Relaxed);
-    }
-
-    /// Returns what is used.
-    pub(super) fn used(&self) -> u64 {
-        // ORDERING: As in `take`.
-        self.used.load(Relaxed)
-    }
-
-    /// Returns the most that was ever used.
-    pub(super) fn peak(&self) -> u64 {
-        // ORDERING: As in `take`.
-        self.peak.load(Relaxed)
-    }
-
-    /// Returns the limit.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    fn note_peak(&self, used: u64) {
-        // ORDERING: As in `take`.
-        let mut peak = self.peak.load(Relaxed);
-        while used > peak {
-            match self
-                .peak
-                .compare_exchange_weak(peak, used, Relaxed, Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => peak = now,
-            }
-        }
+/// Takes `amount`, or fails with `EDQUOT` without having taken any.
+fn take(budget: &Budget, amount: usize) -> Result {
+    match budget.take(amount, Urgency::Normal) {
+        Some(_) => Ok(()),
+        None => Err(EDQUOT),
     }
 }
 
 /// Something taken from a [`Budget`], given back when dropped.
 pub(super) struct Charge<'a> {
     budget: &'a Budget,
-    amount: u64,
+    amount: usize,
 }
 
 impl<'a> Charge<'a> {
     /// Takes `amount` from a budget, or fails with `EDQUOT`.
-    pub(super) fn new(budget: &'a Budget, amount: u64) -> Result<Self> {
-        budget.take(amount)?;
+    pub(super) fn new(budget: &'a Budget, amount: usize) -> Result<Self> {
+        take(budget, amount)?;
         Ok(Self { budget, amount })
     }
 
     /// Makes the charge `amount`, or fails with `EDQUOT` and leaves it as it is.
-    pub(super) fn adjust(&mut self, amount: u64) -> Result {
+    pub(super) fn adjust(&mut self, amount: usize) -> Result {
         if amount > self.amount {
-            self.budget.take(amount - self.amount)?;
+            take(self.budget, amount - self.amount)?;
         } else {
             self.budget.give(self.amount - amount);
         }
@@ -139,7 +66,7 @@ impl<'a> Charge<'a> {
     }
 
     /// Makes the charge `amount`, even beyond the limit.
-    pub(super) fn force(&mut self, amount: u64) {
+    pub(super) fn force(&mut self, amount: usize) {
         if self.adjust(amount).is_err() {
             self.budget.overdraw(amount - self.amount);
             self.amount = amount;
@@ -164,27 +91,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn take_stops_at_the_limit() {
-        let budget = Budget::new(10);
-        assert!(budget.take(10).is_ok());
-        assert!(budget.take(1) == Err(EDQUOT));
-        assert!(budget.take(u64::MAX) == Err(EDQUOT));
-        budget.give(4);
-        assert!(budget.take(5) == Err(EDQUOT));
-        assert!(budget.used() == 6 && budget.peak() == 10);
-    }
-
-    #[test]
     fn dropped_charge_is_given_back() -> Result {
-        let budget = Budget::new(10);
+        let budget = Budget::new(10, 0);
+        let used = || budget.usage().used;
         let mut charge = Charge::new(&budget, 3)?;
         charge.adjust(9)?;
         assert!(charge.adjust(11) == Err(EDQUOT));
-        assert!(budget.used() == 9);
+        assert!(used() == 9);
         charge.adjust(2)?;
-        assert!(budget.used() == 2);
+        assert!(used() == 2);
+        charge.force(12);
+        assert!(used() == 12);
         drop(charge);
-        assert!(budget.used() == 0);
+        assert!(used() == 0);
         Ok(())
     }
 }

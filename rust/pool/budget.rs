@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many pages a named pool may have.
+//! How many pages a named pool may have, and how much of something an open file.
 //!
 //! # Laws
 //!
-//! - What is used never passes the limit, but for a limit that was lowered since.
+//! - What is used never passes the limit, but for a limit that was lowered since, and what was overdrawn.
 //! - Callers who may wait or fail leave the reserve alone: they get what lies below `limit - reserve`.
 
 use super::Urgency;
@@ -23,7 +23,7 @@ pub(crate) enum Grant {
     Reserve,
 }
 
-/// A limit, and what is used of it, in pages.
+/// A limit, and what is used of it: in pages, where a pool has it.
 pub(crate) struct Budget {
     limit: AtomicUsize,
     reserve: usize,
@@ -81,6 +81,13 @@ impl Budget {
         } else {
             Grant::Reserve
         })
+    }
+
+    /// Takes pages, also beyond the limit. No more can be taken then.
+    pub(crate) fn overdraw(&self, pages: usize) {
+        // ORDERING: As in `take`.
+        let before = self.used.fetch_add(pages, Relaxed);
+        self.peak.fetch_max(before.wrapping_add(pages), Relaxed);
     }
 
     /// Gives pages back.
@@ -170,6 +177,16 @@ mod tests {
         assert_eq!(budget.take(1, Urgency::Normal), None);
         budget.set_limit(0);
         assert_eq!(budget.usage().limit, 10);
+    }
+
+    #[test]
+    fn what_is_overdrawn_has_to_come_back_first() {
+        let budget = Budget::new(100, 0);
+        budget.overdraw(110);
+        assert_eq!(budget.take(1, Urgency::Atomic), None);
+        budget.give(11);
+        assert_eq!(budget.take(1, Urgency::Normal), Some(Grant::Ordinary));
+        assert_eq!((budget.usage().used, budget.usage().peak), (100, 110));
     }
 
     #[test]

@@ -23,6 +23,7 @@ enum Step {
     Give(u16),
     GivePart(u16),
     Refuse,
+    Overdraw(u8),
     Limit(usize),
 }
 
@@ -44,11 +45,12 @@ pub(crate) fn urgency(bytes: &mut Unstructured<'_>) -> Result<Urgency> {
 
 impl<'a> Arbitrary<'a> for Step {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(match bytes.int_in_range(0..=7u8)? {
+        Ok(match bytes.int_in_range(0..=8u8)? {
             0..=2 => Self::Take(pages(bytes)?, urgency(bytes)?),
             3 | 4 => Self::Give(u8::arbitrary(bytes)?.into()),
             5 => Self::GivePart(u8::arbitrary(bytes)?.into()),
             6 => Self::Refuse,
+            7 => Self::Overdraw(u8::arbitrary(bytes)?),
             _ => Self::Limit(pages(bytes)?),
         })
     }
@@ -133,6 +135,15 @@ impl Run for Program {
                 Step::Refuse => {
                     budget.note_refusal();
                     model.refused += 1;
+                }
+                Step::Overdraw(pages) => {
+                    let pages = usize::from(pages);
+                    // Beyond what numbers can say, nobody overdraws: it was allocated.
+                    if model.used() + pages as u128 <= usize::MAX as u128 {
+                        budget.overdraw(pages);
+                        model.grants.push(pages);
+                        model.peak = model.peak.max(model.used());
+                    }
                 }
                 Step::Limit(pages) => {
                     budget.set_limit(pages);
