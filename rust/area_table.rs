@@ -13,6 +13,8 @@
 //! - Leaves are added and never removed, until the table goes.
 //! - A slot is cleared before the mapping goes.
 
+mod bucket;
+
 use crate::{
     area::{
         Area,
@@ -26,13 +28,16 @@ use crate::{
     },
     vmalloc::Pages, //
 };
+use bucket::{
+    Bucket,
+    Node, //
+};
 use core::{
     ptr::NonNull,
     sync::atomic::{
         AtomicPtr,
         Ordering::{
             Acquire,
-            Relaxed,
             Release, //
         }, //
     }, //
@@ -48,21 +53,14 @@ const SLOTS: usize = 512;
 type Slot = AtomicPtr<Area>;
 
 /// The slots of an aligned range of pages.
-struct Leaf {
-    key: usize,
-    next: *mut Leaf,
-    slots: KVec<Slot>,
-}
+type Leaf = KVec<Slot>;
 
-impl Leaf {
-    fn new(key: usize) -> Result<KBox<Self>> {
-        let mut slots = KVec::with_capacity(SLOTS, GFP_KERNEL)?;
-        for _ in 0..SLOTS {
-            slots.push(Slot::new(core::ptr::null_mut()), GFP_KERNEL)?;
-        }
-        let next = core::ptr::null_mut();
-        Ok(KBox::new(Self { key, next, slots }, GFP_KERNEL)?)
+fn new_leaf() -> Result<Leaf> {
+    let mut slots = Leaf::with_capacity(SLOTS, GFP_KERNEL)?;
+    for _ in 0..SLOTS {
+        slots.push(Slot::new(core::ptr::null_mut()), GFP_KERNEL)?;
     }
+    Ok(slots)
 }
 
 /// Where an address has its slot.
@@ -97,12 +95,12 @@ impl Place {
 ///
 /// # Invariants
 ///
-/// - Pointers in `buckets` and in `Leaf::next` are null or leaves that live as long as the table.
+/// - The nodes of `buckets` were made by `KBox::into_raw`.
 /// - Pointers in slots are null or records that exist, or did when this RCU read-side critical
 ///   section began.
 pub(crate) struct Table {
     range: core::ops::Range<usize>,
-    buckets: KVVec<AtomicPtr<Leaf>>,
+    buckets: KVVec<Bucket<Leaf>>,
 }
 
 impl Table {
@@ -114,7 +112,7 @@ impl Table {
         let count = count.next_power_of_two();
         let mut buckets = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            buckets.push(AtomicPtr::new(core::ptr::null_mut()), GFP_KERNEL)?;
+            buckets.push(Bucket::new(), GFP_KERNEL)?;
         }
         // SAFETY: Set at boot.
         let range = unsafe {
@@ -125,56 +123,35 @@ impl Table {
     }
 
     #[inline]
-    fn bucket(&self, key: usize) -> Option<&AtomicPtr<Leaf>> {
+    fn bucket(&self, key: usize) -> Option<&Bucket<Leaf>> {
         // The number of buckets is a power of two.
         self.buckets.get(key & self.buckets.len().wrapping_sub(1))
     }
 
     #[inline]
     fn leaf(&self, key: usize) -> Option<&Leaf> {
-        // ORDERING: Acquire pairs with the Release in `leaf_or_new`; what the leaf holds is
-        // visible. Leaves behind the first were published before it.
-        let mut at = self.bucket(key)?.load(Acquire);
-        loop {
-            // SAFETY: By the type invariants.
-            let leaf = unsafe { at.as_ref() }?;
-            if leaf.key == key {
-                return Some(leaf);
-            }
-            at = leaf.next;
-        }
+        self.bucket(key)?.find(key)
     }
 
     fn leaf_or_new(&self, key: usize) -> Result<&Leaf> {
-        if let Some(leaf) = self.leaf(key) {
+        let bucket = self.bucket(key).ok_or(EINVAL)?;
+        if let Some(leaf) = bucket.find(key) {
             return Ok(leaf);
         }
-        let mut new = Leaf::new(key)?;
-        let bucket = self.bucket(key).ok_or(EINVAL)?;
-        loop {
-            // ORDERING: Acquire as in `leaf`.
-            let first = bucket.load(Acquire);
-            if let Some(leaf) = self.leaf(key) {
-                return Ok(leaf);
-            }
-            new.next = first;
-            let raw = KBox::into_raw(new);
-            // ORDERING: Release pairs with the Acquire in `leaf`. On failure nothing is read.
-            if bucket
-                .compare_exchange(first, raw, Release, Relaxed)
-                .is_ok()
-            {
-                // SAFETY: INVARIANT: It is in the table now and stays there.
-                return Ok(unsafe { &*raw });
-            }
-            // SAFETY: Nobody else has seen it.
-            new = unsafe { KBox::from_raw(raw) };
+        let node = KBox::into_raw(KBox::new(Node::new(key, new_leaf()?), GFP_KERNEL)?);
+        // INVARIANT: It was made by `KBox::into_raw`.
+        // SAFETY: A box is not null. If the node is added, it is freed when the table is dropped.
+        let (leaf, added) = unsafe { bucket.add(NonNull::new_unchecked(node)) };
+        if !added {
+            // SAFETY: It is ours still.
+            drop(unsafe { KBox::from_raw(node) });
         }
+        Ok(leaf)
     }
 
     #[inline]
     fn slot(&self, place: Place) -> Option<&Slot> {
-        self.leaf(place.key)?.slots.get(place.slot)
+        self.leaf(place.key)?.get(place.slot)
     }
 
     /// Makes sure that [`Table::insert`] finds all the slots it needs.
@@ -233,37 +210,26 @@ impl Table {
     ///
     /// Areas that come or go meanwhile are seen or not. `f` must not sleep.
     pub(crate) fn for_each_slot(&self, mut f: impl FnMut(usize, View<'_>)) {
-        for bucket in &self.buckets {
-            // ORDERING: As in `leaf`.
-            let mut at = bucket.load(Acquire);
-            // SAFETY: By the type invariants.
-            while let Some(leaf) = unsafe { at.as_ref() } {
-                let guard = rcu::read_lock();
-                for (index, slot) in leaf.slots.iter().enumerate() {
-                    // ORDERING: As in `find`.
-                    // SAFETY: By the type invariants, under the guard.
-                    if let Some(area) = unsafe { slot.load(Acquire).as_ref() } {
-                        let page = leaf.key.wrapping_mul(SLOTS).wrapping_add(index);
-                        f(page << bindings::PAGE_SHIFT, View::new(area, &guard));
-                    }
+        for (key, leaf) in self.buckets.iter().flat_map(Bucket::iter) {
+            let guard = rcu::read_lock();
+            for (index, slot) in leaf.iter().enumerate() {
+                // ORDERING: As in `find`.
+                // SAFETY: By the type invariants, under the guard.
+                if let Some(area) = unsafe { slot.load(Acquire).as_ref() } {
+                    let page = key.wrapping_mul(SLOTS).wrapping_add(index);
+                    f(page << bindings::PAGE_SHIFT, View::new(area, &guard));
                 }
-                drop(guard);
-                at = leaf.next;
             }
+            drop(guard);
         }
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
-        for bucket in &self.buckets {
-            // ORDERING: Nobody else has access any more.
-            let mut at = bucket.load(Relaxed);
-            while !at.is_null() {
-                // SAFETY: By the type invariants; leaves were made by `KBox::into_raw`.
-                let leaf = unsafe { KBox::from_raw(at) };
-                at = leaf.next;
-            }
+        for bucket in &mut self.buckets {
+            // SAFETY: By the type invariants, and the node is in no bucket any more.
+            bucket.take_all(|node| drop(unsafe { KBox::from_raw(node.as_ptr()) }));
         }
     }
 }

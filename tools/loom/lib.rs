@@ -7,6 +7,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../rust/area_table/bucket.rs"]
+mod bucket;
 #[path = "../../rust/pool/budget.rs"]
 mod budget;
 #[path = "../../rust/pools/holds.rs"]

@@ -12,6 +12,10 @@
 )]
 
 use crate::{
+    bucket::{
+        Bucket,
+        Node, //
+    },
     budget::Budget,
     holds::Holds,
     later::Later,
@@ -239,5 +243,41 @@ pub fn takers_never_pass_the_limit() {
         assert_eq!((budget.usage().used, budget.usage().peak), (2, 2));
         budget.give(2);
         assert_eq!(budget.usage().used, 0);
+    });
+}
+
+/// Of two who add under one key one does, beside another key that is added; who finds either finds its value
+/// complete: the exchange of `add`, its Release, and the Acquire of `iter`.
+pub fn a_key_is_added_once() {
+    model(|| {
+        let bucket = Arc::new(Bucket::new());
+        assert!(bucket.find(1).is_none());
+        let add = |bucket: &Bucket<Plain>, key| {
+            let value = Plain::new(0);
+            value.set(10 * key);
+            let node = NonNull::from(Box::leak(Box::new(Node::new(key, value))));
+            // SAFETY: It is freed below, if it is in the bucket.
+            let (value, added) = unsafe { bucket.add(node) };
+            assert_eq!(value.get(), 10 * key);
+            if !added {
+                // SAFETY: Made by `Box`, and not in the bucket.
+                drop(unsafe { Box::from_raw(node.as_ptr()) });
+            }
+            usize::from(added)
+        };
+        let others = [1, 2].map(|key| {
+            let bucket = bucket.clone();
+            thread::spawn(move || add(&bucket, key))
+        });
+        let mine = add(&bucket, 1);
+        for (key, value) in bucket.iter() {
+            assert_eq!(value.get(), 10 * key);
+        }
+        let [one, two] = others.map(|other| other.join().unwrap());
+        assert_eq!((mine + one, two), (1, 1));
+        assert_eq!(bucket.iter().map(|(key, _)| key).sum::<usize>(), 3);
+        let mut bucket = Arc::into_inner(bucket).unwrap();
+        // SAFETY: Made by `Box`, and nobody else has them.
+        bucket.take_all(|node| drop(unsafe { Box::from_raw(node.as_ptr()) }));
     });
 }

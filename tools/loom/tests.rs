@@ -19,4 +19,5 @@ models![
     a_report_is_said_once,
     who_held_a_pool_is_done,
     takers_never_pass_the_limit,
+    a_key_is_added_once,
 ];
