@@ -52,7 +52,7 @@ fi
 
 # In kernels that have KUnit, suites of modules run when they are loaded.
 cmdline="kunit.enable=1 kunit.autorun=1 console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
-cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 unknown_nmi_panic panic_print=0x41 QUARRY_RUN=$run"
+cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 unknown_nmi_panic panic_print=0x45 QUARRY_RUN=$run"
 # virtiofsd writes files into the guest's pages behind the back of TCG, which would go on to run what it has translated of their old
 # contents. A page that the guest clears when it allocates it, TCG knows to be new. Debian's kernel does so anyway.
 cmdline+=" init_on_alloc=1"

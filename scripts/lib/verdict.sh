@@ -2,19 +2,21 @@
 # shellcheck shell=bash disable=SC2154
 # What comes after a guest has ended.
 
-# stacks: where the CPUs of a guest were that was ended too late, and what its processes were about, the newest first: the others wait for
-# those.
+# stacks: where the CPUs of a guest were that was ended too late, when a timer of the first was due, and what its processes were about, the
+# newest first: the others wait for those.
 stacks() {
 	echo "quarry: where its CPUs were:"
-	grep -E '^(CPU#|RIP)' "$run/registers"
+	grep -E '^(CPU#|RIP)' "$run/registers" || :
+	echo "quarry: when its timers were due:"
+	grep -oE '(now at|\.expires_next| next_event:) .*' "$run/klog" || :
 	echo "quarry: what its processes waited for:"
 	sed -E 's/^\[[^]]*\] ?//' "$run/klog" | awk '
 		function keep() { if (user) blocks[++n] = text; text = ""; user = on = 0 }
 		/^task:/ { keep(); on = 1 }
-		/^Showing|^NMI|^Sending|^Kernel/ { keep() }
+		/^(Showing|NMI|Sending|Kernel|Sched|Timer)/ { keep() }
 		on { text = text $0 "\n" }
 		/entry_SYSCALL|asm_exc|asm_sysvec/ { user = on }
-		END { keep(); while (n) printf "%s", blocks[n--] }' | grep -vE 'Call Trace|TASK>|^R[A-Z0-9]+:|^ \?' | head -n 26
+		END { keep(); while (n) printf "%s", blocks[n--] }' | grep -vE 'Call Trace|TASK>|^R[A-Z0-9]+:|^ \?' | head -n 20
 }
 
 # guest_verdict RC: shows and keeps the kernel log of $run as asked for, searches it, and exits with RC, or with 123 for a defect.
