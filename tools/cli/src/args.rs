@@ -284,7 +284,7 @@ pub struct FragArgs {
     pub seed: Option<u64>,
 
     /// Fail, with exit status 1, if quarry's share is less
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub at_least: Option<f64>,
 }
 
@@ -430,4 +430,29 @@ fn positive_seconds(word: &str) -> Result<f64, String> {
         .ok()
         .filter(|seconds| (0.001..=1e9).contains(seconds))
         .ok_or_else(|| format!("'{word}' is not a number of seconds"))
+}
+
+/// Parses a share in percent, of which one can be less.
+fn percent(word: &str) -> Result<f64, String> {
+    word.parse::<f64>()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| format!("'{word}' is not a number of percent from 0 to 100"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        for word in ["nan", "inf", "-1", "100.1", "1e9", ""] {
+            assert!(percent(word).is_err(), "{word}");
+        }
+        assert_eq!(percent("97.5"), Ok(97.5));
+        for word in ["nan", "inf", "0", "-1", "1e10"] {
+            assert!(positive_seconds(word).is_err(), "{word}");
+        }
+        assert_eq!(positive_seconds("0.5"), Ok(0.5));
+    }
 }
