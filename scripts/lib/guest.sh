@@ -40,12 +40,14 @@ else
 fi
 
 # Serial port: the kernel log. Ports of the virtual console: output, errors, exit status, signs of life.
+# The file system has an interrupt that stays until it is served, and no vectors: those go with a CPU that goes, and now and then the word
+# that a request is done was lost then. All of the guest waited for files from there on, and nothing said so.
 channels=(-serial "file:$run/klog" -device virtio-serial-pci
 	-chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,nr=1,name=out
 	-chardev "file,id=err,path=$run/err" -device virtserialport,chardev=err,nr=2,name=err
 	-chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,nr=3,name=status
 	-chardev "file,id=beat,path=$run/beat" -device virtserialport,chardev=beat,nr=4,name=beat
-	-chardev "socket,id=fs,path=$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=quarry-root)
+	-chardev "socket,id=fs,path=$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=quarry-root,vectors=0)
 if [[ -e $run/interactive ]]; then
 	channels+=(-device virtio-serial-pci -chardev stdio,id=shell,signal=off -device virtconsole,chardev=shell)
 fi
@@ -53,6 +55,8 @@ fi
 # In kernels that have KUnit, suites of modules run when they are loaded.
 cmdline="kunit.enable=1 kunit.autorun=1 console=ttyS0 loglevel=5 panic=-1 oops=panic rootfstype=virtiofs root=quarry-root rw init=$QUARRY_TREE/scripts/lib/init"
 cmdline+=" hostname=quarry rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 unknown_nmi_panic panic_print=0x45 QUARRY_RUN=$run"
+# Devices interrupt the CPU that never goes, for the same reason.
+cmdline+=" irqaffinity=0"
 # virtiofsd writes files into the guest's pages behind the back of TCG, which would go on to run what it has translated of their old
 # contents. A page that the guest clears when it allocates it, TCG knows to be new. Debian's kernel does so anyway.
 cmdline+=" init_on_alloc=1"
